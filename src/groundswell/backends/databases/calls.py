@@ -1,0 +1,277 @@
+"""The journal of calls, written by the service that acts: begun under the run's epoch, settled under its attempt."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from groundswell.backends.databases.connections import Connection, Database, append
+from groundswell.backends.databases.evidence import Piece, store
+from groundswell.core.errors import Conflict, LimitReached
+from groundswell.core.records import Ask, CallState, Fact, ToolResult
+from groundswell.core.records.events import Approval, CallFinished, CallProgressed, CallStarted, Denial
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 of a value's canonical JSON, hex."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which call of which run this is: the key of its row, and its idempotency key."""
+
+    tenant: str
+    run: str
+    epoch: int
+    ask: Ask
+
+    @property
+    def request_digest(self) -> str:
+        """What is asked, as a digest."""
+        return digest_of(self.ask.arguments)
+
+    @property
+    def fact(self) -> str:
+        """The call's name, the same on every attempt."""
+        return f"{self.ask.task}/{self.ask.kind}/{self.request_digest[:16]}/{self.ask.n}"
+
+    @property
+    def key(self) -> tuple[str, str, str, str, int]:
+        """The primary key."""
+        return self.run, self.ask.task, self.ask.kind, self.request_digest, self.ask.n
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a call's row stands."""
+
+    state: CallState
+    attempt: int
+    acting: bool  # its attempt may still be under way
+    result: ToolResult | None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a call uses; reserved before it, settled with it."""
+
+    tool_calls: int = 1
+    tokens: int = 0
+    money: float = 0.0
+    bytes: int = 0
+
+
+KEY = "run = %s AND task = %s AND kind = %s AND request_digest = %s AND n = %s"
+RESERVED = ("tool_calls", "tokens", "money", "bytes")
+
+
+class Journal:
+    """The rows of `calls`, with the evidence, the spend and the events that belong to them."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    async def standing(self, place: Place) -> Standing | None:
+        """The row, if there is one."""
+        sql = f"""SELECT c.state, c.attempt, c.acting_until > clock_timestamp() AS acting, c.result, e.body
+                  FROM calls c LEFT JOIN evidence e ON e.tenant = c.tenant AND e.digest = c.reply_digest
+                  WHERE c.tenant = %s AND {KEY}"""
+        row = await self.database.row(sql, place.tenant, *place.key)
+        return _standing(row) if row else None
+
+    async def begin(
+        self, place: Place, *, before: Standing | None, effect: bool, seconds: float, asks: bool, reserve: Cost
+    ) -> int | None:
+        """Write down what is about to happen; returns the attempt, or None if another asker was faster.
+
+        Raises EpochOver, LimitReached (`budget_…`) and Conflict (`diverged`: the same effect in other words).
+        """
+        attempt = before.attempt + 1 if before else 1
+        state: CallState = "asked" if before is None and asks else "intended"
+        facts = [self._begun(place, state, attempt)]
+        try:
+            async with self.database.transaction() as connection:
+                await append(connection, place.run, place.epoch, facts)
+                if before is None:
+                    inserted = await self._insert(connection, place, effect, state, seconds)
+                    if not inserted:
+                        raise psycopg.Rollback
+                    await self._reserve(connection, place, reserve)
+                elif not await self._again(connection, place, attempt, seconds):
+                    raise psycopg.Rollback
+                self.database.appended(place.run, place.tenant, facts)
+                return attempt
+        except psycopg.errors.UniqueViolation as error:
+            message = f"{place.ask.kind} was called here before, with other arguments"
+            raise Conflict(
+                "diverged", message, "an effect keeps its place: make its calls one after another"
+            ) from error
+        return None
+
+    async def settle(
+        self,
+        place: Place,
+        attempt: int,
+        result: ToolResult,
+        pieces: Sequence[Piece],
+        cost: Cost,
+        reserved: Cost,
+        seconds: float,
+    ) -> bool:
+        """Keep a reply, its evidence and its cost; False where another attempt was begun since: only the cost is real."""
+        body = json.dumps(result.value, ensure_ascii=False)
+        reply = Piece(text=body, source=f"tool:{place.ask.kind}", truncated=result.truncated)
+        kept = result.model_copy(update={"value": None, "digest": reply.digest})
+        spend = "UPDATE runs SET tool_calls = tool_calls + %s, tokens = tokens + %s, money = money + %s, bytes = bytes + %s WHERE id = %s"
+        async with self.database.transaction() as connection:
+            await connection.execute(spend, (cost.tool_calls, cost.tokens, cost.money, cost.bytes, place.run))
+            sql = f"""UPDATE calls SET state = 'done', result = %s, reply_digest = %s, done_at = clock_timestamp(),
+                             tokens = tokens + %s, money = money + %s, bytes = bytes + %s
+                      WHERE {KEY} AND state = 'intended' AND attempt = %s"""
+            values = (Jsonb(kept.model_dump(mode="json")), reply.digest, cost.tokens, cost.money, cost.bytes)
+            if (await connection.execute(sql, (*values, *place.key, attempt))).rowcount == 0:
+                sql = f"UPDATE calls SET tokens = tokens + %s, money = money + %s, bytes = bytes + %s WHERE {KEY}"
+                await connection.execute(sql, (cost.tokens, cost.money, cost.bytes, *place.key))
+                return False
+            await store(connection, place.tenant, place.run, [reply, *pieces])
+            await self._unreserve(connection, place, reserved)
+            facts = [_finished(place, "done", attempt, kept, len(body), seconds)]
+            await append(connection, place.run, None, facts)
+        self.database.appended(place.run, place.tenant, facts)
+        return True
+
+    async def refuse(self, place: Place, result: ToolResult, denial: Denial | None) -> None:
+        """Write down a call that is not made: denied by policy, or without sense. It counts as a call."""
+        body = json.dumps(None)
+        reply = Piece(text=body, source=f"tool:{place.ask.kind}")
+        kept = result.model_copy(update={"value": None, "digest": reply.digest})
+        facts = [Fact(key=f"{place.fact}/denial", body=denial)] if denial else []
+        facts.append(_finished(place, "done", 1, kept, 0, 0.0))
+        async with self.database.transaction() as connection:
+            await append(connection, place.run, place.epoch, facts)
+            if not await self._insert(connection, place, False, "intended", 0):
+                raise psycopg.Rollback
+            await self._reserve(connection, place, Cost())
+            await self._unreserve(connection, place, Cost())
+            await connection.execute("UPDATE runs SET tool_calls = tool_calls + 1 WHERE id = %s", (place.run,))
+            sql = f"UPDATE calls SET state = 'done', result = %s, reply_digest = %s, done_at = clock_timestamp() WHERE {KEY}"
+            await connection.execute(sql, (Jsonb(kept.model_dump(mode="json")), reply.digest, *place.key))
+            await store(connection, place.tenant, place.run, [reply])
+            self.database.appended(place.run, place.tenant, facts)
+
+    async def doubt(self, place: Place, attempt: int) -> None:
+        """Nobody can say whether an effect happened: a person must."""
+        facts = [_finished(place, "unknown", attempt, ToolResult(status="error", code="unknown_outcome"), 0, 0.0)]
+        async with self.database.transaction() as connection:
+            await append(connection, place.run, None, facts)
+            sql = f"UPDATE calls SET state = 'unknown' WHERE {KEY} AND state = 'intended' AND attempt = %s"
+            if (await connection.execute(sql, (*place.key, attempt))).rowcount == 0:
+                raise psycopg.Rollback
+            self.database.appended(place.run, place.tenant, facts)
+
+    async def progress(self, place: Place, attempt: int, count: int, stage: str, done: int, total: int) -> None:
+        """Show how far a call is. Raises EpochOver."""
+        body = CallProgressed(call=place.fact, tool=place.ask.kind, stage=stage, done=done, total=total)
+        facts = [Fact(key=f"{place.fact}/progress/{attempt}/{count}", body=body)]
+        async with self.database.transaction() as connection:
+            await append(connection, place.run, place.epoch, facts)
+        self.database.appended(place.run, place.tenant, facts)
+
+    async def replies(self, tenant: str, run: str, task: str) -> dict[tuple[str, str, int], ToolResult]:
+        """What a task that ran before was told: (kind, request digest, n) → result."""
+        sql = """SELECT c.kind, c.request_digest, c.n, c.state, c.attempt, false AS acting, c.result, e.body
+                 FROM calls c JOIN evidence e ON e.tenant = c.tenant AND e.digest = c.reply_digest
+                 WHERE c.tenant = %s AND c.run = %s AND c.task = %s AND c.state = 'done'"""
+        found: dict[tuple[str, str, int], ToolResult] = {}
+        for row in await self.database.rows(sql, tenant, run, task):
+            if (result := _standing(row).result) is not None:
+                found[row["kind"], row["request_digest"], row["n"]] = result
+        return found
+
+    async def of_run(self, tenant: str, run: str) -> list[dict[str, Any]]:
+        """The calls of a run with their results, in the order in which they were begun."""
+        sql = """SELECT c.*, false AS acting, e.body FROM calls c
+                 LEFT JOIN evidence e ON e.tenant = c.tenant AND e.digest = c.reply_digest
+                 WHERE c.tenant = %s AND c.run = %s ORDER BY c.begun, c.task, c.kind, c.n"""
+        found: list[dict[str, Any]] = []
+        for row in await self.database.rows(sql, tenant, run):
+            result = _standing(row).result
+            call = f"{row['task']}/{row['kind']}/{row['request_digest'][:16]}/{row['n']}"
+            values = {"call": call, "tool": row["kind"], "state": row["state"], "attempt": row["attempt"]}
+            dumped = result.model_dump(mode="json") if result else None
+            found.append({**values, "arguments": row["arguments"], "result": dumped})
+        return found
+
+    def _begun(self, place: Place, state: CallState, attempt: int) -> Fact:
+        kind, call = place.ask.kind, place.fact
+        if state == "asked":
+            return Fact(key=f"{call}/asked", body=Approval(call=call, tool=kind, state="asked"))
+        started = CallStarted(call=call, tool=kind, attempt=attempt, arguments=place.ask.arguments)
+        return Fact(key=f"{call}/started/{attempt}", body=started)
+
+    async def _insert(self, connection: Connection, place: Place, effect: bool, state: str, seconds: float) -> bool:
+        sql = """INSERT INTO calls (tenant, run, checkpoint_ns, checkpoint, task, kind, request_digest, n, effect, state,
+                                    attempt, epoch, acting_until, arguments)
+                 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 1, %s, clock_timestamp() + %s * interval '1 second', %s)
+                 ON CONFLICT (run, task, kind, request_digest, n) DO NOTHING"""
+        ask = place.ask
+        values = (
+            *(place.tenant, place.run, ask.checkpoint_ns, ask.checkpoint, ask.task, ask.kind, place.request_digest),
+            *(ask.n, effect, state, place.epoch, seconds, Jsonb(ask.arguments)),
+        )
+        return bool((await connection.execute(sql, values)).rowcount)
+
+    async def _again(self, connection: Connection, place: Place, attempt: int, seconds: float) -> bool:
+        sql = f"""UPDATE calls SET state = 'intended', attempt = %s, epoch = %s,
+                         acting_until = clock_timestamp() + %s * interval '1 second'
+                  WHERE {KEY} AND state IN ('intended', 'approved') AND attempt = %s"""
+        values = (attempt, place.epoch, seconds, *place.key, attempt - 1)
+        return bool((await connection.execute(sql, values)).rowcount)
+
+    async def _reserve(self, connection: Connection, place: Place, cost: Cost) -> None:
+        sql = """UPDATE runs SET reserved_tool_calls = reserved_tool_calls + %s, reserved_tokens = reserved_tokens + %s,
+                        reserved_money = reserved_money + %s, reserved_bytes = reserved_bytes + %s
+                 WHERE id = %s RETURNING budget, tool_calls + reserved_tool_calls AS tool_calls,
+                    tokens + reserved_tokens AS tokens, money + reserved_money AS money, bytes + reserved_bytes AS bytes"""
+        values = (cost.tool_calls, cost.tokens, cost.money, cost.bytes, place.run)
+        row = await (await connection.execute(sql, values)).fetchone()
+        assert row is not None
+        for name in RESERVED:
+            limit = row["budget"][name]
+            if row[name] > limit and getattr(cost, name) > 0:
+                message = f"this run may use {limit:,} {name.replace('_', ' ')}, and {place.ask.kind} needs more"
+                raise LimitReached(f"budget_{name}", message, "ask for less, or give the run a larger limit")
+
+    async def _unreserve(self, connection: Connection, place: Place, cost: Cost) -> None:
+        sql = """UPDATE runs SET reserved_tool_calls = reserved_tool_calls - %s, reserved_tokens = reserved_tokens - %s,
+                        reserved_money = reserved_money - %s, reserved_bytes = reserved_bytes - %s WHERE id = %s"""
+        await connection.execute(sql, (cost.tool_calls, cost.tokens, cost.money, cost.bytes, place.run))
+
+
+def _standing(row: Any) -> Standing:
+    result = None
+    if row["result"] is not None:
+        value = json.loads(row["body"]) if row["body"] is not None else None
+        result = ToolResult.model_validate({**row["result"], "value": value})
+    return Standing(row["state"], row["attempt"], row["acting"], result)
+
+
+def _finished(place: Place, state: CallState, attempt: int, result: ToolResult, size: int, seconds: float) -> Fact:
+    body = CallFinished(
+        call=place.fact,
+        tool=place.ask.kind,
+        state=state,
+        status=result.status,
+        attempt=attempt,
+        digest=result.digest,
+        bytes=size,
+        seconds=round(seconds, 4),
+        message=result.message,
+    )
+    return Fact(key=f"{place.fact}/{state}", body=body)

@@ -1,0 +1,41 @@
+"""`groundswell doctor`: tries everything that can be wrong, and says what to do."""
+
+import asyncio
+import json
+from typing import Annotated
+
+import typer
+
+from groundswell.cli import exits
+from groundswell.cli.invocation import here
+from groundswell.cli.terminal import Style, printable, say, styled, width, wrapped
+
+SIGNS: dict[bool | None, tuple[str, Style]] = {True: ("✓", "good"), False: ("✗", "bad"), None: ("-", "dim")}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(doctor)
+
+
+def doctor(
+    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+) -> None:
+    """Try everything that can be wrong, one line each, and say what to do. Exit code 1 where something is broken."""
+    from groundswell.cli.diagnosis import examined
+
+    found = asyncio.run(examined(here(context)))
+    if as_json:
+        say(json.dumps({"findings": [vars(finding) for finding in found]}, ensure_ascii=False, indent=2))
+    else:
+        for finding in found:
+            sign, style = SIGNS[finding.well]
+            columns = width()
+            first, *rest = wrapped(printable(finding.text), columns and columns - 14)
+            say(f"{styled(sign, style)} {finding.name:11} {first}")
+            for line in rest:
+                say(f"{'':14}{line}")
+            if finding.hint and finding.well is not True:
+                for line in wrapped(printable(finding.hint), columns and columns - 16):
+                    say(f"{'':14}→ {line}")
+    raise typer.Exit(exits.FAILED if any(finding.well is False for finding in found) else exits.ANSWERED)

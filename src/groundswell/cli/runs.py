@@ -1,0 +1,172 @@
+"""`groundswell runs`: what was asked, how it ended, and what happens in it."""
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from groundswell.cli import exits
+from groundswell.cli.ask import show as show_answer
+from groundswell.cli.invocation import here, plain_failure
+from groundswell.cli.program import program
+from groundswell.cli.terminal import aside, printable, say, shortened, span, table, width
+
+if TYPE_CHECKING:
+    from groundswell.core.records import Event, Run
+
+group = typer.Typer(help="List, show, follow and cancel runs.", invoke_without_command=True)
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+RunArgument = Annotated[str, typer.Argument(metavar="ID", help="The run's id.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the group."""
+    app.add_typer(group, name="runs")
+
+
+@group.callback()
+def default(context: typer.Context) -> None:
+    """List, show, follow and cancel runs; by itself it lists them."""
+    if context.invoked_subcommand is None:
+        list_(context)
+
+
+@group.command("list")
+def list_(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option("-n", "--limit", min=1, max=200)] = 20,
+    thread: Annotated[str, typer.Option(help="Of one conversation.")] = "",
+    status: Annotated[str, typer.Option(help="Such as running or failed.")] = "",
+    cursor: Annotated[str, typer.Option(help="Where the page before ended.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """List runs, newest first."""
+    if as_json:
+        here(context).as_json = plain_failure
+
+    async def listed() -> tuple[list["Run"], str]:
+        async with here(context).platform() as client:
+            return await client.runs(limit=limit, thread=thread, status=status, cursor=cursor)
+
+    runs, following = asyncio.run(listed())
+    if as_json:
+        _print({"runs": [run.model_dump(mode="json") for run in runs], "next": following})
+        return
+    if not runs:
+        aside(f'no runs yet: {program()} ask "…"')
+        return
+    rows = [(run.id, _ended(run), span(run.spent.seconds), run.question) for run in runs]
+    table(rows, ("run", "status", "took", "question"))
+    if following:
+        aside(f"more: {program()} runs list --cursor {following}", "dim")
+
+
+@group.command()
+def show(context: typer.Context, run: RunArgument, as_json: JsonOption = False) -> None:
+    """Show a run: its answer, what it spent, and its calls."""
+    if as_json:
+        here(context).as_json = plain_failure
+
+    async def shown() -> tuple["Run", list[dict[str, Any]]]:
+        async with here(context).platform() as client:
+            return await client.show(run), await client.calls(run)
+
+    found, calls = asyncio.run(shown())
+    if as_json:
+        _print({"run": found.model_dump(mode="json"), "calls": calls})
+        return
+    facts = {
+        "run": f"{found.id} ({_ended(found)})",
+        "question": shortened(printable(found.question), None),
+        "agent": f"{found.agent} ({found.route.reason})" if found.route and found.route.reason else found.agent,
+        "thread": found.thread,
+        "sources": ", ".join(found.sources.values()),
+        "asked": f"{found.created:%Y-%m-%d %H:%M:%S %Z} by {found.caller}",
+        "spent": f"{span(found.spent.seconds)}, {found.spent.steps} steps, {found.spent.tool_calls} calls, "
+        f"{found.spent.tokens} tokens, {found.spent.bytes:,} bytes of evidence",
+    }
+    for name, value in facts.items():
+        say(f"{name:9}{shortened(printable(value), (width() or 10_000) - 9)}" if value else "")
+    say()
+    show_answer(found)
+    if calls:
+        say()
+        table([_call(call) for call in calls], ("call", "result", "arguments"))
+
+
+@group.command()
+def follow(context: typer.Context, run: RunArgument, as_json: JsonOption = False) -> None:
+    """Tell a run's events, one a line, until it ends. Leaving does not end the run."""
+    if as_json:
+        here(context).as_json = plain_failure
+
+    async def followed() -> "Run":
+        async with here(context).platform() as client:
+            await client.show(run)
+            async for event in client.follow(run):
+                line = event.model_dump_json() if as_json else shortened(described(event), width())
+                print(line, flush=True)
+            return await client.show(run)
+
+    raise typer.Exit(exits.of_run(asyncio.run(followed())))
+
+
+@group.command()
+def cancel(context: typer.Context, run: RunArgument, as_json: JsonOption = False) -> None:
+    """Ask a run to stop."""
+    if as_json:
+        here(context).as_json = plain_failure
+
+    async def cancelled() -> "Run":
+        async with here(context).platform() as client:
+            return await client.cancel(run)
+
+    found = asyncio.run(cancelled())
+    if as_json:
+        _print({"run": found.model_dump(mode="json")})
+    else:
+        say(f"{found.id} {'is cancelled' if found.status == 'cancelled' else 'is asked to stop'}")
+
+
+def described(event: "Event") -> str:
+    """An event in one line."""
+    body = event.body
+    said = ""
+    if body.kind == "run":
+        said = f"{body.status} {body.reason}"
+    elif body.kind == "route":
+        said = f"{body.route.agent} ({body.route.confidence:.2f}): {body.route.reason}"
+    elif body.kind == "step":
+        said = f"{body.step} {', '.join(body.nodes)}"
+    elif body.kind == "note":
+        said = f"{body.node} {body.name} {json.dumps(body.data, ensure_ascii=False)}"
+    elif body.kind == "call.started":
+        said = f"{body.tool} {json.dumps(body.arguments, ensure_ascii=False)}"
+    elif body.kind == "call.progress":
+        said = f"{body.tool} {body.stage} {body.done}/{body.total}"
+    elif body.kind == "call.finished":
+        said = f"{body.tool} {body.status} {span(body.seconds)} {body.message}"
+    elif body.kind == "denial":
+        said = f"{body.rule}: {body.message}"
+    elif body.kind == "approval":
+        said = f"{body.tool} {body.state} {body.by}"
+    elif body.kind == "answer":
+        said = f"{body.status} {body.reason} {body.error.message if body.error else body.answer.text}"
+    return f"{event.number:4} {event.at:%H:%M:%S} {event.kind:14}{shortened(printable(said), None)}".rstrip()
+
+
+def _ended(run: "Run") -> str:
+    if run.status == "succeeded" and run.answer and not run.answer.text.strip():
+        return "asks back" if run.answer.question else "not found"
+    return f"{run.status} ({run.reason})" if run.reason else run.status
+
+
+def _call(call: dict[str, Any]) -> tuple[str, str, str]:
+    result = call["result"] or {}
+    arguments = " ".join(f"{name}={value}" for name, value in call["arguments"].items())
+    return call["tool"], str(result.get("status", call["state"])), arguments
+
+
+def _print(value: Any) -> None:
+    say(json.dumps(value, ensure_ascii=False, indent=2))

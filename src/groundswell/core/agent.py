@@ -1,0 +1,26 @@
+"""Agents: a graph, the tools it may use, and the limits it runs under."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from groundswell.core.policy import ArgumentRule
+from groundswell.core.records import Limits
+
+if TYPE_CHECKING:
+    from langgraph.graph import StateGraph
+
+Update = dict[str, Any]  # what a node changed
+
+
+@dataclass(frozen=True)
+class Agent:
+    """An agent, as data. Its graph's state has `question` to begin with and `answer: Answer` at its end."""
+
+    name: str
+    description: str
+    intents: tuple[str, ...]
+    tools: frozenset[str]
+    graph: "StateGraph[Any, Any, Any, Any]"
+    limits: Limits = Limits()
+    arguments: dict[str, dict[str, ArgumentRule]] = field(default_factory=dict[str, dict[str, ArgumentRule]])
+    sources: tuple[str, ...] = ()  # the kinds of source it looks at

@@ -1,0 +1,166 @@
+"""What the outside must be able to do for us. Backends implement these; tools and the runtime know nothing else."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from groundswell.core.records.base import Record
+from groundswell.core.records.code import Coverage, FileSlice, Frame, Hit, Outline, Reference, Symbol
+
+
+class Workers(Protocol):
+    """Processes for CPU-bound work: never on the event loop, and killed when their time is up."""
+
+    async def run(self, function: Callable[..., Any], *arguments: Any, seconds: float) -> Any:
+        """`function(*arguments)` in another process; importable function, picklable values.
+
+        Raises `Unavailable("cpu_deadline")` after `seconds`; the process is killed then.
+        """
+        ...
+
+
+@runtime_checkable
+class Repo(Protocol):
+    """One repository as it was when it was opened."""
+
+    name: str
+    revision: str
+
+    async def definitions(self, name: str, *, kind: str = "", path: str = "", limit: int = 20) -> list[Symbol]:
+        """Definitions of a name, plain or qualified (`run`, `Runner.run`, `pkg.mod.Runner.run`), best first."""
+        ...
+
+    async def references(
+        self, symbol: str, *, path: str = "", kinds: Sequence[str] = (), limit: int = 200
+    ) -> list[Reference]:
+        """Who uses the definitions a name means, each use once, surest first."""
+        ...
+
+    async def outline(self, path: str) -> Outline:
+        """What a file, package or module (`pkg.mod`) defines, imports, and who imports it."""
+        ...
+
+    async def read(self, path: str, start: int = 1, end: int | None = None) -> FileSlice:
+        """Lines of a file; at most 400 at once."""
+        ...
+
+    async def grep(self, pattern: str, *, glob: str = "**/*", limit: int = 50) -> list[Hit]:
+        """Lines that match an RE2 pattern; raises ToolFailed("bad_pattern")."""
+        ...
+
+    async def search(self, query: str, *, glob: str = "**/*", limit: int = 10) -> list[Hit]:
+        """Passages about something: BM25 over names, text and paths, fused with dense vectors once they are there."""
+        ...
+
+    async def frames(self, traceback: str) -> list[Frame]:
+        """The frames of a traceback in any of our languages, innermost last, mapped to files here."""
+        ...
+
+    async def files(self, *, glob: str = "**/*", limit: int = 200) -> list[str]:
+        """Paths that match."""
+        ...
+
+    async def coverage(self) -> Coverage:
+        """What the index covers now."""
+        ...
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors of unit length."""
+
+    name: str  # `minilm-l6-v2-int8`: a collection remembers it
+    dimensions: int
+
+    async def embed(self, texts: Sequence[str], *, kind: Literal["document", "query"]) -> list[list[float]]:
+        """One vector a text, in order."""
+        ...
+
+
+class Point(Record):
+    """One thing in a collection. `id` is any text; `payload` is what filters and results see."""
+
+    id: str
+    dense: tuple[float, ...] = ()
+    text: str = ""  # becomes the sparse BM25 vector; not stored
+    payload: dict[str, Any] = {}
+
+
+class Found(Record):
+    """One result of a search, best first; scores compare only within one search."""
+
+    id: str
+    score: float
+    payload: dict[str, Any] = {}
+
+
+class CollectionInfo(Record):
+    """What a collection is: it names the model its vectors came from."""
+
+    name: str
+    embedding: str = ""  # "" where it has no dense vectors
+    dimensions: int = 0
+    sparse: bool = True
+
+
+Filter = Mapping[str, str | int | bool | Sequence[str | int]]  # all must hold; a sequence means any of these
+
+
+class Vectors(Protocol):
+    """A vector store. Collections belong to a tenant: the store prefixes their names."""
+
+    async def ensure(self, tenant: str, collection: CollectionInfo, *, keywords: Sequence[str] = ()) -> None:
+        """Make a collection, or check the one that is there; raises Conflict("embedding_changed") for another model."""
+        ...
+
+    async def drop(self, tenant: str, collection: str) -> None:
+        """Remove a collection and what it stores; nothing happens where there is none."""
+        ...
+
+    async def collections(self, tenant: str) -> list[CollectionInfo]:
+        """A tenant's collections."""
+        ...
+
+    async def upsert(self, tenant: str, collection: str, points: Sequence[Point]) -> None:
+        """Store points, in place of those with the same ids; durable when this returns."""
+        ...
+
+    async def search(
+        self,
+        tenant: str,
+        collection: str,
+        *,
+        dense: Sequence[float] = (),
+        text: str = "",
+        where: Filter | None = None,
+        limit: int = 10,
+    ) -> list[Found]:
+        """Nearest by cosine, by BM25, or by both where both are given: rank fusion over hits above zero."""
+        ...
+
+    async def delete(
+        self, tenant: str, collection: str, *, ids: Sequence[str] = (), where: Filter | None = None
+    ) -> None:
+        """Remove points by id or by filter, for real."""
+        ...
+
+    def scroll(
+        self, tenant: str, collection: str, *, where: Filter | None = None, batch: int = 1000
+    ) -> AsyncIterator[Point]:
+        """All points with their payloads and dense vectors, in the order of their ids."""
+        ...
+
+    async def count(self, tenant: str, collection: str, *, where: Filter | None = None) -> int:
+        """How many points there are, exactly."""
+        ...
+
+    async def snapshot(self, tenant: str, collection: str, file: Path) -> None:
+        """Write all of a collection into one file."""
+        ...
+
+    async def restore(self, tenant: str, collection: str, file: Path) -> None:
+        """Make a collection what a snapshot says, in place of what is there."""
+        ...
+
+    async def close(self) -> None:
+        """Flush, and give up files and connections."""
+        ...

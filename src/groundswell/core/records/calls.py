@@ -1,0 +1,59 @@
+"""Calls: what was asked of a tool or a model, and what came back."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from groundswell.core.records.base import Record
+
+CallState = Literal["asked", "approved", "denied", "intended", "done", "unknown"]
+ResultStatus = Literal["ok", "error", "no_data", "denied", "approval_required"]
+
+
+class ToolResult(Record):
+    """What a tool call came to. `value` is the tool's return value as JSON, with secrets removed."""
+
+    status: ResultStatus
+    value: Any = None
+    source: str = ""  # where it looked
+    since: datetime | None = None  # the time window it looked at
+    until: datetime | None = None
+    truncated: bool = False
+    handle: str = ""  # reads on: `tools call result_read handle=…`
+    digest: str = ""  # of the stored value
+    code: str = ""
+    message: str = ""
+    hint: str = ""
+
+
+class Ask(Record):
+    """One call, as a worker asks a service for it. Who asks stands in the run token."""
+
+    task: str  # LangGraph's id of the node's execution, the same when it runs again
+    checkpoint: str
+    checkpoint_ns: str = ""
+    kind: str  # the tool's name, or `model:ROLE`
+    arguments: dict[str, Any]
+    n: int  # how often this node made it before (for an effect: how many of its tool)
+
+
+class Answered(Record):
+    """The state of a call's row, and the reply once it is done."""
+
+    state: CallState
+    result: ToolResult | None = None
+
+
+class Call(Record):
+    """One row of the journal."""
+
+    run: str
+    task: str
+    kind: str
+    request_digest: str
+    n: int
+    effect: bool
+    state: CallState
+    attempt: int
+    arguments: dict[str, Any] = {}
+    reply_digest: str = ""
+    done_at: datetime | None = None

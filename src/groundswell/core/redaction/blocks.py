@@ -1,0 +1,178 @@
+"""Secrets that only the lines before give away: PEM blocks, Kubernetes Secrets, name and value pairs, `.netrc`."""
+
+import re
+
+from groundswell.core.redaction.assignments import is_value, names_a_secret
+from groundswell.core.redaction.literals import is_stand_in
+from groundswell.core.redaction.patterns import is_base64
+from groundswell.core.redaction.spans import Span
+
+_BEGIN = re.compile(
+    r"(?P<s>-----BEGIN[A-Z0-9 ]{0,20} ?PRIVATE KEY(?: BLOCK)?-----)(?P<escape>(?:\\+[nr])*)(?P<quote>[\"']?)[\s+,\\]*+\Z"
+)
+_BODY = re.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/=]++(?=(?:\\+[nr])*[\"',;)+\\\s]*+\Z)")
+_END = re.compile(r"-----END[A-Z0-9 ]{0,30}-----")
+_PEM_HEADER = re.compile(r"\W*(?P<s>(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset): [^\r\n]*?)\s*\Z")
+_LEAD = re.compile(r"[\s>#|*\"'+\-b]*")
+
+_KEY = r"""["']?(?P<key>[\w.\-/]+)["']?[ \t]*:[ \t]*"""
+_KIND_SECRET = re.compile(r"""[\s\-]*["']?kind["']?\s*:\s*["']?Secret["']?,?\s*\Z""")
+_API = re.compile(r"""[\s\-{]*["']?apiVersion["']?\s*:\s*["']?(?P<version>[\w./]+)["']?,?\s*\Z""")
+_DATA = re.compile(r"""(?P<indent>[ \t\-]*)["']?(?:data|stringData)["']?\s*:\s*\{?\s*\Z""")
+_ENTRY = re.compile(rf"""\s*+{_KEY}(?P<s>.*)""")
+_SCALAR = re.compile(r"[|>][+\-\d]*\s*")
+_INLINE = re.compile(r"""\\*["']?(?:data|stringData)\\*["']\s*:\s*\{(?P<pairs>[^{}]*)\}?""")
+_INLINE_PAIR = re.compile(r""":\s*\\*["'](?P<s>[^"'\\]+)""")
+_INLINE_SECRET = re.compile(r"""\\*["']kind\\*["']\s*:\s*\\*["']Secret\\*["']""")
+
+_MACHINE = re.compile(r"\s*(?:machine\s+\S+|default)(?:\s+login\s+\S+)?\s*\Z")
+_NETRC_LINE = re.compile(r"\s*(?:login|account|password|macdef)\s+\S+")
+_NETRC = re.compile(r"\b(?:machine\s+\S+|default)\s+login\s+\S+\s+(?:account\s+\S+\s+)?password\s+(?P<s>\S+)")
+_NETRC_PASSWORD = re.compile(r"\s*(?:login\s+\S+\s+)?password\s+(?P<s>\S+)\s*\Z")
+_PGPASS = re.compile(
+    r"\s*[\w.\-*\[\]:]+?:(?:543\d|6432|\*):[A-Za-z_*][\w\-]*:[A-Za-z_*][\w.\-]*:(?P<s>[^\s\"']+)\s*\Z"
+)
+_VALUE = re.compile(r"""\s*+["']?value["']?\s*+[:=]\s*+(?P<s>.*)""")
+_SECTION = re.compile(r"\[[\w .:\"/\-]+\]\s*\Z")
+_SETTING = re.compile(r"\s*(?:[#;].*|[\w.\- ]+[=:].*)?\Z")
+
+
+def _unquoted(line: str, start: int) -> tuple[int, int]:
+    """Where the value that starts there is, without its quotes and what follows it."""
+    value = line[start:].rstrip(" \t\r,}")
+    end = start + len(value)
+    if len(value) > 1 and value[0] in "\"'" and value[-1] == value[0]:
+        return start + 1, end - 1
+    return start, end
+
+
+class Blocks:
+    """What the lines so far say about the next one."""
+
+    def __init__(self) -> None:
+        self._pem = 0  # lines of a PEM block read so far
+        self._named = self._netrc = self._secret = self._first = False
+        self._data: int | None = None  # the indent of an open data: block
+        self._scalar: int | None = None  # the indent of a key whose block scalar is open
+        self.settings = False
+
+    @property
+    def quiet(self) -> bool:
+        """Whether a line without a hint can be skipped."""
+        return not (self.holding or self._secret or self._first or self.settings)
+
+    @property
+    def holding(self) -> bool:
+        """Whether any part of the next line may be a secret."""
+        return bool(self._pem or self._named or self._netrc or self._data is not None)
+
+    def leave(self) -> None:
+        """Forget everything: a line too long to belong to any block came by."""
+        self.__init__()
+
+    def spans(self, line: str) -> list[Span]:
+        """The secrets of a whole line that come from its place, remembering what it says about the next one."""
+        if "\0" in line and not line.strip("\0 \t\r>#|*+-\"',"):
+            return []  # redacted before: says nothing
+        spans = self._in_pem(line) if self._pem else None
+        if spans is not None:
+            return spans
+        if spans := self._begin(line):
+            return spans
+        self._note_settings(line)
+        return [*self._pair(line), *self._manifest(line), *self._login(line)]
+
+    def _note_settings(self, line: str) -> None:
+        if _SECTION.match(line):
+            self.settings = True
+        elif self.settings and not _SETTING.match(line):
+            self.settings = False
+
+    def _begin(self, line: str) -> list[Span]:
+        match = _BEGIN.search(line) if "-----BEGIN" in line else None
+        if match is None or (match["quote"] and not match["escape"]):  # a quoted heading alone is code about keys
+            return []
+        self._pem = 1
+        return [Span(*match.span("s"), "private-key")]
+
+    def _in_pem(self, line: str) -> list[Span] | None:
+        if end := _END.search(line):
+            self._pem = 0
+            body = _BODY.search(line[: end.start()])
+            return [Span(body.start() if body else end.start(), end.end(), "private-key")]
+        if header := _PEM_HEADER.match(line):
+            return [Span(*header.span("s"), "private-key")]
+        if not line.strip(" \t\r>#|*+-") or "\0" in line:
+            return []
+        body = _BODY.search(line)
+        if body and (len(body[0]) >= 16 or (self._pem > 1 and _LEAD.fullmatch(line[: body.start()]))):
+            self._pem += 1
+            return [Span(*body.span(), "private-key")]
+        self._pem = 0
+        return None
+
+    def _pair(self, line: str) -> list[Span]:
+        named, self._named = self._named, names_a_secret(line)
+        match = _VALUE.match(line) if named else None
+        if match is None:
+            return []
+        start, end = _unquoted(line, match.start("s"))
+        return [Span(start, end, "secret")] if is_value(line[start:end], "password") else []
+
+    def _manifest(self, line: str) -> list[Span]:
+        if not line.strip():
+            return []
+        if line.startswith("---"):
+            self._secret = self._first = False
+            self._data = self._scalar = None
+            return []
+        first, self._first = self._first, False
+        if self._data is not None:
+            inside = self._entry(line)
+            if inside is not None:
+                return inside
+        if api := _API.match(line):
+            self._secret, self._first = False, api["version"] == "v1"
+        elif _KIND_SECRET.match(line):
+            self._secret = True
+        elif (self._secret or first) and (data := _DATA.match(line)):
+            self._data = len(data["indent"])
+        return self._inline(line) if "data" in line.lower() else []
+
+    def _entry(self, line: str) -> list[Span] | None:
+        indent = len(line) - len(line.lstrip())
+        assert self._data is not None
+        if self._scalar is not None and indent > self._scalar:
+            return [] if "\0" in line else [Span(indent, len(line.rstrip()), "kubernetes-secret")]
+        self._scalar = None
+        entry = _ENTRY.match(line) if indent > self._data else None
+        if entry is None:
+            self._data = None
+            return None
+        start, end = _unquoted(line, entry.start("s"))
+        value = line[start:end]
+        if _SCALAR.fullmatch(value):
+            self._scalar = indent if self._secret else None
+            return []
+        if not value or value in "{}" or is_stand_in(value) or not (self._secret or is_base64(value)):
+            return []
+        return [Span(start, end, "kubernetes-secret")]
+
+    def _inline(self, line: str) -> list[Span]:
+        return [
+            Span(block.start("pairs") + pair.start("s"), block.start("pairs") + pair.end("s"), "kubernetes-secret")
+            for block in _INLINE.finditer(line)
+            for pair in _INLINE_PAIR.finditer(block["pairs"])
+            if not is_stand_in(pair["s"]) and (_INLINE_SECRET.search(line) or is_base64(pair["s"]))
+        ]
+
+    def _login(self, line: str) -> list[Span]:
+        if match := _NETRC.search(line):
+            return [Span(*match.span("s"), "password")]
+        if match := _PGPASS.match(line):
+            return [Span(*match.span("s"), "password")] if match["s"] != "*" else []
+        if not (self._netrc and _NETRC_LINE.match(line)):
+            self._netrc = _MACHINE.match(line) is not None
+            return []
+        match = _NETRC_PASSWORD.match(line)
+        return [Span(*match.span("s"), "password")] if match else []

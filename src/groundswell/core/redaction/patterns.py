@@ -1,0 +1,186 @@
+"""Secrets that show themselves: keys with a prefix, JWTs, PEM on one line, headers, URLs, hashes, commands."""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from groundswell.core.redaction.literals import is_chosen, is_generated, is_stand_in
+from groundswell.core.redaction.spans import Span
+
+Accept = Callable[["re.Match[str]"], bool]
+
+
+class Rule(NamedTuple):
+    """A pattern whose groups `s…` are secrets, tried only in lines where one of the (lower-case) hints stands."""
+
+    kind: str
+    hints: tuple[str, ...]
+    pattern: re.Pattern[str]
+    accept: Accept | None = None
+
+    def spans(self, line: str) -> Iterator[Span]:
+        """The secrets of this kind in a line."""
+        for match in self.pattern.finditer(line):
+            if self.accept is not None and not self.accept(match):
+                continue
+            for group in self.pattern.groupindex:
+                if group.startswith("s") and match[group]:
+                    yield Span(*match.span(group), self.kind)
+
+
+def _prefixed(kind: str, pattern: str, accept: Accept | None = None) -> Rule:
+    return _word(kind, rf"(?<![A-Za-z0-9_])(?P<s>{pattern})", accept)
+
+
+def _word(kind: str, pattern: str, accept: Accept | None = None) -> Rule:
+    """A rule for a secret without a space in it; `hints.words` knows where those may stand."""
+    return Rule(kind, (), re.compile(pattern), accept)
+
+
+def _has_digit(match: re.Match[str]) -> bool:
+    return any(c.isdigit() for c in match["s"])
+
+
+def _is_jwt(match: re.Match[str]) -> bool:
+    head = match["s"].partition(".")[0]
+    try:
+        header = json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(header, dict)
+
+
+def _is_url_secret(match: re.Match[str]) -> bool:
+    return is_chosen(match["s"]) and not (match["s"].isdecimal() and len(match["s"]) < 6 and not match["user"])
+
+
+def _is_mixed(match: re.Match[str]) -> bool:
+    """40 characters of base64 and not a digest: upper and lower case and a digit."""
+    value = match["s"]
+    return not (value.islower() or value.isupper()) and _has_digit(match) and value.count("/") < 6
+
+
+def _is_credential(match: re.Match[str]) -> bool:
+    return is_generated(match["s"], 12)
+
+
+def _is_argument(match: re.Match[str]) -> bool:
+    return is_chosen(match["s"])
+
+
+def is_base64(value: str) -> bool:
+    """Whether the value can be the data of a Kubernetes Secret rather than an ordinary setting."""
+    if len(value) < 8 or len(value) % 4:
+        return False
+    try:
+        data = base64.b64decode(value, validate=True)
+    except binascii.Error:
+        return False
+    return value.endswith("=") or len(value) >= 24 or all(32 <= byte < 127 for byte in data)
+
+
+_TOKENS = (
+    _prefixed("github-token", r"gh[pousr]_[A-Za-z0-9]{20,}+"),
+    _prefixed("github-token", r"github_pat_[A-Za-z0-9_]{20,}+"),
+    _prefixed("gitlab-token", r"gl(?:pat|dt|rt|ptt|ft|cbt|soat)-[A-Za-z0-9_.\-]{16,}+"),
+    _prefixed("grafana-token", r"gl(?:sa|c)_[A-Za-z0-9_=+/]{24,}+"),
+    _prefixed("slack-token", r"(?:xox[abeoprs]|xapp)-[A-Za-z0-9\-]{10,}+", _has_digit),
+    _prefixed("stripe-key", r"(?:[sr]k_(?:live|test)|whsec)_[A-Za-z0-9+/=]{10,}+"),
+    _prefixed("anthropic-key", r"sk-ant-[A-Za-z0-9_\-]{10,}+"),
+    _prefixed("openai-key", r"(?<!-)sk-(?!ant-)[A-Za-z0-9_\-]{20,}+", _has_digit),
+    _prefixed("google-key", r"AIza[A-Za-z0-9_\-]{30,}+"),
+    _prefixed("google-key", r"(?:GOCSPX-|ya29\.)[A-Za-z0-9_\-.]{20,}+"),
+    _prefixed("npm-token", r"npm_[A-Za-z0-9]{30,}+"),
+    _prefixed("pypi-token", r"pypi-[A-Za-z0-9_\-]{16,}+(?<=[A-Za-z0-9_\-]{50})|pypi-AgE[A-Za-z0-9_\-]{16,}+"),
+    _prefixed("huggingface-token", r"hf_[A-Za-z0-9]{30,}+"),
+    _prefixed("sendgrid-key", r"SG\.[A-Za-z0-9_\-]{16,}+\.[A-Za-z0-9_\-]{16,}+"),
+    _prefixed("twilio-key", r"SK[0-9a-f]{32}(?![A-Za-z0-9])"),
+    _prefixed("vault-token", r"hv[sbr]\.[A-Za-z0-9_\-]{20,}+"),
+    _prefixed("digitalocean-token", r"do[opr]_v1_[a-f0-9]{40,}+"),
+    _prefixed("docker-token", r"dckr_(?:pat|oat)_[A-Za-z0-9_\-]{16,}+"),
+    _prefixed("linear-key", r"lin_(?:api|oauth)_[A-Za-z0-9]{20,}+"),
+    _prefixed("groundswell-key", r"gsk_[A-Za-z0-9_\-]{16,}+", lambda m: is_generated(m["s"], 16)),
+    _prefixed("databricks-token", r"dapi[a-f0-9]{32,}+(?:-\d)?"),
+    _prefixed("shopify-token", r"shp(?:at|ss|ca|pa)_[a-fA-F0-9]{32,}+"),
+    _prefixed("atlassian-token", r"ATATT3[A-Za-z0-9_\-=.]{40,}+"),
+    _prefixed("newrelic-key", r"NRAK-[A-Z0-9]{20,}+"),
+    _prefixed("age-key", r"AGE-SECRET-KEY-1[A-Z0-9]{40,}+"),
+    _prefixed("aws-access-key", r"A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{16}(?![A-Za-z0-9])"),
+    _word("slack-webhook",
+          r"hooks\.slack\.com/(?:services|workflows)/(?P<s>[A-Za-z0-9]+/[A-Za-z0-9]+/[A-Za-z0-9/]{8,}+)"),
+    _word("jwt",
+          r"(?<![A-Za-z0-9_\-.])(?P<s>eyJ[A-Za-z0-9_\-]{8,}+\.[A-Za-z0-9_\-]{4,}+(?:\.[A-Za-z0-9_\-]*+){1,3})",
+          _is_jwt),
+    _word("password-hash",
+          r"(?P<s>\$(?:apr1|2[abxy]|[1567y]|argon2(?:id|i|d)|pbkdf2[a-z0-9\-]*|scrypt)\$"
+          r"[A-Za-z0-9./$=,+_\-]{20,}+)"),
+    _word("password-hash", r"(?P<s>\{S?SHA(?:256|512)?\}[A-Za-z0-9+/=]{20,}+)"),
+    # the password ends at the last @ before the path, so that one with an @ in it goes whole
+    _word("url-password",
+          r"://(?P<user>[^\s/:@?#\"'<>`\[]*+):(?P<s>[^\s/\"'<>`]+)@(?=[\w.\[\]\0%{}$-])",
+          _is_url_secret),
+    _word("url-password",
+          r"://(?P<s>[A-Za-z0-9_\-]{20,}+)(?::[^\s/@\"'<>`]*+)?@(?=[\w.\[])",
+          _is_credential),
+    _word("signature", r"(?i)[?&;](?:sig|x-(?:amz|goog)-signature)=(?P<s>[A-Za-z0-9%+/=_\-]{20,}+)"),
+)  # fmt: skip
+
+_PEM = (
+    r"-----BEGIN[A-Z0-9 ]{0,20} ?PRIVATE KEY(?: BLOCK)?-----(?:\\+[nr]|[ ])*+[A-Za-z0-9+/=]{16,}+"
+    r"(?:\\+[nr]|[A-Za-z0-9+/= ])*+(?:-----END[A-Z0-9 ]{0,30}-----(?:\\+[nr])*+)?"
+)
+_LITERAL = r"""[^\s"'`;,<>()&|]"""
+
+_LINES = (
+    Rule("private-key", ("-----begin",), re.compile(rf"(?P<s>{_PEM})")),
+    Rule("aws-secret-key", ("aws", "akia", "asia"),
+         re.compile(r"(?:(?i:aws)|A[KS]IA[A-Z0-9]{16}).{0,80}?"
+                    r"(?<![A-Za-z0-9/+=])(?P<s>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])"), _is_mixed),
+    Rule("azure-key", ("accountkey=", "sharedaccesskey=", "sharedsecret"),
+         re.compile(r"(?i)(?:AccountKey|SharedAccessKey|SharedSecret(?:Value)?)=(?P<s>[A-Za-z0-9+/=]{16,}+)")),
+    Rule("authorization", ("authorization",),
+         re.compile(r"(?i)authorization[\\\"'\]]{0,4}[ \t]{0,4}(?:=>|[:=,])[ \t]{0,4}[bf]?[\\\"'`]{0,4}"
+                    r"(?:Bearer|Basic|Digest|Token|ApiKey|Splunk|Negotiate|GenieKey|Key)[ \t]{1,4}"
+                    rf"(?P<s>{_LITERAL}+)"),
+         lambda m: not is_stand_in(m["s"]) and len(m["s"]) > 3),
+    Rule("authorization", ("bearer",),
+         re.compile(r"(?i)\bBearer[ \t]{1,4}(?P<s>[A-Za-z0-9._~+/=\-]{12,}+)"), _is_credential),
+    Rule("password", ("sshpass", "redis-cli", "login"),
+         re.compile(r"\b(?:sshpass\b.{0,40}? -p ?|redis-cli\b.{0,80}? -a ?"
+                    rf"|(?:docker|podman|helm|oras|crane|az|oc)\b.{{0,40}}?\blogin\b.{{0,120}}? -p[ =]?)"
+                    rf"(?P<s>{_LITERAL}+)"), _is_argument),
+    Rule("password", ("mysql", "mariadb"),
+         re.compile(rf"\b(?:mysql|mariadb)[a-z]*\b.{{0,120}}? -p(?P<s>[^\s\"'`;,<>()&|=]{_LITERAL}+)"), _is_argument),
+    Rule("password", ("curl",),
+         re.compile(rf"\bcurl\b.{{0,200}}? (?:-u|--user|--proxy-user)[ =]?[\"']?[^\s:\"']+:(?P<s>{_LITERAL}+)"),
+         _is_argument),
+)  # fmt: skip
+
+_COOKIE = re.compile(r"(?i)\b(?P<set>set-)?cookie[\\\"']{0,4}[ \t]{0,4}[:=][ \t]{0,4}[\\\"']{0,4}(?=[\w.\-]+=)")
+_PAIR = re.compile(r"(?P<name>[\w.\-]+)=(?P<value>[^\s;,\"'\\<>(){}]+)(?P<more>;[ \t]*)?")
+_SESSION = re.compile(r"(?i)sess|sid|auth|token|csrf|xsrf|jwt|login|remember|id$")
+
+
+class _Cookies:
+    """The values of a Cookie header, and the first of a Set-Cookie header (what follows it are attributes)."""
+
+    hints = ("cookie",)
+
+    def spans(self, line: str) -> Iterator[Span]:
+        """The session values in a line."""
+        for header in _COOKIE.finditer(line):
+            position = header.end()
+            while pair := _PAIR.match(line, position):
+                named = _SESSION.search(pair["name"]) and len(pair["value"]) >= 6 and not is_stand_in(pair["value"])
+                if named or is_generated(pair["value"], 24):
+                    yield Span(*pair.span("value"), "cookie")
+                if header["set"] or not pair["more"]:
+                    break
+                position = pair.end()
+
+
+WORD_RULES = _TOKENS
+LINE_RULES = (*_LINES, _Cookies())

@@ -1,0 +1,275 @@
+"""Settings: one frozen tree. Defaults < `groundswell.toml` < `GROUNDSWELL_SECTION__FIELD`; secrets also as `…_file`.
+
+This is the only module that reads the environment, and it does so when `load` is called.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from groundswell.core.errors import ConfigError
+from groundswell.core.policy import ArgumentRule
+from groundswell.core.records import Narrowing, Record
+
+PREFIX = "GROUNDSWELL_"
+
+
+class Section(BaseModel):
+    """A part of the tree."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Gateway(Section):
+    """The one door."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    keyless: bool | None = Field(
+        default=None, description="Answer loopback without a key; unset: only `up` does, never `serve`."
+    )
+    requests_per_minute: int = Field(default=600, ge=1, description="A caller's, over all routes.")
+    max_body_bytes: int = Field(default=2 * 2**20, ge=1024)
+
+
+class Database(Section):
+    """PostgreSQL 17 or newer."""
+
+    url: str = Field(default="embedded:", description="`embedded:` or `postgresql://user@host/name`.")
+    password: SecretStr | None = None
+    connections: int = Field(default=8, ge=2, description="At most, for each service.")
+
+
+class VectorStore(Section):
+    """Where vectors live."""
+
+    url: str = Field(default="embedded:", description="`embedded:`, in the data directory.")
+
+
+class Embeddings(Section):
+    """What makes vectors of texts."""
+
+    url: str = Field(
+        default="auto",
+        description="`auto` (MiniLM where it is installed, else wordllama), `minilm:`, `wordllama:`, `none:`, or the "
+        "address of an OpenAI-compatible endpoint, such as `http://127.0.0.1:8000/v1`.",
+    )
+    model: str = ""
+    key: SecretStr | None = None
+
+
+class Services(Section):
+    """Where the services listen: `unix:` is a socket in the data directory, else `http://host:port`."""
+
+    router: str = "unix:"
+    agents: str = "unix:"
+    tools: str = "unix:"
+    models: str = "unix:"
+
+
+class Runs(Section):
+    """The run engine."""
+
+    lease_seconds: float = Field(default=10.0, gt=0.1, description="After this a silent worker's runs are taken over.")
+    at_once: int = Field(default=8, ge=1, description="Runs a worker moves at once.")
+    token_seconds: int = Field(default=300, ge=5)
+    queued_per_tenant: int = Field(default=1000, ge=1, description="More are refused with 429.")
+
+
+class Index(Section):
+    """How much of a repository is read."""
+
+    files: int = Field(default=50_000, ge=1)
+    file_bytes: int = Field(default=2**20, ge=1024)
+    clone_bytes: int = Field(default=2**30, ge=2**20)
+    clone_seconds: float = Field(default=300, gt=0)
+    processes: int = Field(default=2, ge=1, description="For CPU-bound work.")
+
+
+class Telemetry(Section):
+    """What leaves the platform: nothing, unless an exporter is named."""
+
+    otlp_url: str = Field(default="", description="An OTLP/HTTP endpoint, such as `http://127.0.0.1:4318`.")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(Section):
+    """Everything that can be set."""
+
+    data: Path = Field(default=Path(), description="The data directory; by default `$XDG_DATA_HOME/groundswell`.")
+    tenant: str = Field(default="local", pattern=r"^[a-z][a-z0-9-]{0,30}$", description="The local caller's tenant.")
+    idle_minutes: float = Field(default=30, gt=0, description="A platform that `ask` started stops after this.")
+    gateway: Gateway = Gateway()
+    database: Database = Database()
+    vectors: VectorStore = VectorStore()
+    embeddings: Embeddings = Embeddings()
+    services: Services = Services()
+    runs: Runs = Runs()
+    index: Index = Index()
+    telemetry: Telemetry = Telemetry()
+
+
+class TenantPolicy(Record):
+    """What `policy.toml` says of one tenant; what it leaves out is not narrowed, but sources and domains are denied."""
+
+    tools: tuple[str, ...] | None = None
+    arguments: dict[str, dict[str, ArgumentRule]] = {}
+    schemes: tuple[str, ...] = ()
+    roots: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+    limits: Narrowing = Narrowing()
+
+
+class PolicyFile(Record):
+    """`policy.toml`: tenants, and agents within all of them."""
+
+    tenants: dict[str, TenantPolicy] = {}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The tree, the policies, and where each value came from."""
+
+    settings: Settings
+    policy: PolicyFile
+    folder: Path
+    origins: Mapping[str, str]  # `gateway.port` → `default`, a file's path, or a variable's name
+
+
+def load(
+    folder: Path | None = None, overrides: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
+) -> Loaded:
+    """Read the tree; `overrides` are a command's options as dotted names. Raises ConfigError for what is wrong."""
+    environment = dict(os.environ) if environment is None else environment
+    home = Path(environment.get("HOME") or Path.home())
+    folder = folder or Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "groundswell"
+    data_home = Path(environment.get("XDG_DATA_HOME") or home / ".local" / "share")
+    origins: dict[str, str] = {}
+    tree: dict[str, Any] = {"data": str(data_home / "groundswell")}
+    file = folder / "groundswell.toml"
+    layers = [(str(file), _read(file)), ("environment", _environment(environment))]
+    layers.append(("option", _nested(overrides or {})))
+    for origin, layer in layers:
+        _check(layer, Settings, origin)
+        layer = _secrets(layer, origin)
+        for name, _ in _leaves(layer):
+            variable = PREFIX + name.upper().replace(".", "__")
+            origins[name] = variable if origin == "environment" else origin
+        tree = _merged(tree, layer)
+    settings = _validated(Settings, tree, origins)
+    return Loaded(settings, _policy(folder / "policy.toml"), folder, origins)
+
+
+def described(loaded: Loaded) -> list[tuple[str, str, str]]:
+    """Every value as (name, text, origin), secrets masked."""
+    rows = _leaves(loaded.settings.model_dump(mode="json"))
+    return [(name, "" if value is None else str(value), loaded.origins.get(name, "default")) for name, value in rows]
+
+
+def _policy(file: Path) -> PolicyFile:
+    layer = _read(file)
+    _check(layer, PolicyFile, str(file))
+    return _validated(PolicyFile, layer, dict.fromkeys((name for name, _ in _leaves(layer)), str(file)))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError("bad_toml", f"{file} is not TOML: {error}", f"mend it, or move {file.name} away") from error
+    except OSError as error:
+        raise ConfigError("unreadable_config", f"{file} cannot be read: {error.strerror}") from error
+
+
+def _environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for name, value in environment.items():
+        if name.startswith(PREFIX) and name not in _NOT_SETTINGS:
+            tree = _merged(tree, _nested({name[len(PREFIX) :].lower().replace("__", "."): value}))
+    return tree
+
+
+_NOT_SETTINGS = frozenset({"GROUNDSWELL_COMPLETE", "GROUNDSWELL_URL", "GROUNDSWELL_KEY", "GROUNDSWELL_CONFIG"})
+
+
+def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for name, value in flat.items():
+        *path, leaf = name.split(".")
+        place = tree
+        for part in path:
+            place = place.setdefault(part, {})
+        place[leaf] = value
+    return tree
+
+
+def _merged(under: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    both = dict(under)
+    for name, value in over.items():
+        old = both.get(name)
+        both[name] = _merged(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return both
+
+
+def _leaves(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{path}{name}.")
+        else:
+            yield f"{path}{name}", value
+
+
+def _check(layer: Mapping[str, Any], model: type[BaseModel], origin: str, path: str = "") -> None:
+    """Refuse a key that is not known, naming the nearest one that is."""
+    fields = model.model_fields
+    for name, value in layer.items():
+        annotation = fields[name].annotation if name in fields else None
+        secret = name.removesuffix("_file")
+        if annotation is None and not (secret != name and secret in fields and _is_secret(fields[secret].annotation)):
+            written = f"{path}{name}"
+            if origin == "environment":
+                written = PREFIX + written.upper().replace(".", "__")
+            near = difflib.get_close_matches(name, list(fields), n=1, cutoff=0.5)
+            hint = f"did you mean {path}{near[0]!s}?" if near else f"known here: {', '.join(sorted(fields))}"
+            raise ConfigError("unknown_setting", f"{origin} sets {written!r}, which is no setting", hint)
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel) and isinstance(value, Mapping):
+            _check(value, annotation, origin, f"{path}{name}.")
+
+
+def _is_secret(annotation: Any) -> bool:
+    return SecretStr in getattr(annotation, "__args__", (annotation,))
+
+
+def _secrets(layer: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    """Read every `…_file` in place of the secret it stands for."""
+    out: dict[str, Any] = {}
+    for name, value in layer.items():
+        if isinstance(value, Mapping):
+            out[name] = _secrets(value, origin)
+        elif name.endswith("_file"):
+            try:
+                out[name.removesuffix("_file")] = Path(str(value)).expanduser().read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise ConfigError("unreadable_secret", f"{origin} names {value!r}: {error.strerror}") from error
+        else:
+            out[name] = value
+    return out
+
+
+def _validated(model: Any, tree: Mapping[str, Any], origins: Mapping[str, str]) -> Any:
+    try:
+        return model(**tree)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        origin = origins.get(name, "settings")
+        given = "" if "password" in name or "key" in name else f" (it is {first['input']!r})"
+        raise ConfigError("bad_setting", f"{origin} sets {name}: {first['msg']}{given}") from error

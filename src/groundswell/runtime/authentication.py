@@ -1,0 +1,74 @@
+"""Who is at the gateway: the local key, an API key, or, on loopback of a laptop, the person at the machine."""
+
+import hmac
+import ipaddress
+from urllib.parse import urlsplit
+
+from fastapi import Request
+
+from groundswell.backends.databases.api_keys import PREFIX, ApiKeys
+from groundswell.core.errors import Denied, Unauthenticated
+from groundswell.runtime.base import Base
+from groundswell.runtime.keys import CallerToken
+from groundswell.runtime.service import bearer
+
+SCOPES = ("runs", "keys")
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Authentication:
+    """Tells callers by what a request carries."""
+
+    def __init__(self, base: Base, keys: ApiKeys) -> None:
+        self.base, self.keys = base, keys
+
+    async def caller(self, request: Request) -> CallerToken:
+        """Who this is; raises Unauthenticated or Denied."""
+        if "authorization" in request.headers:
+            return await self._by_key(bearer(request))
+        if not self.base.keyless:
+            bearer(request)
+        return self._at_this_machine(request)
+
+    async def _by_key(self, text: str) -> CallerToken:
+        if hmac.compare_digest(text.encode(), self.base.local_key.encode()):
+            return self._local()
+        key = await self.keys.find(text) if text.startswith(PREFIX) else None
+        if key is None:
+            hint = "create one: groundswell keys create NAME"
+            raise Unauthenticated("unknown_key", "this key is not known, or was revoked", hint)
+        return CallerToken(key.caller, key.tenant, key.scopes)
+
+    def _local(self) -> CallerToken:
+        return CallerToken("local", self.base.settings.tenant, SCOPES, local=True)
+
+    def _at_this_machine(self, request: Request) -> CallerToken:
+        """Without a key: only from loopback, under a loopback name, and not for a page of another origin.
+
+        The name guards against DNS rebinding, the origin against pages that post to localhost.
+        """
+        host = request.client.host if request.client else ""
+        if not _is_loopback(host):
+            bearer(request)
+        if _hostname(f"//{request.headers.get('host', '')}") not in LOOPBACK_NAMES:
+            raise Denied("foreign_host", "without a key this answers only under a loopback name", "use 127.0.0.1")
+        origin = request.headers.get("origin")
+        own = f"{request.url.scheme}://{request.headers.get('host', '')}"
+        foreign = origin is not None and origin != own
+        if foreign or request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            raise Denied("foreign_origin", "a page of another origin may not use this without a key")
+        return self._local()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _hostname(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""

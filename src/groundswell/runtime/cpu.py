@@ -1,0 +1,69 @@
+"""Processes for CPU-bound work: off the event loop, and killed when their time is up."""
+
+import asyncio
+import multiprocessing
+import signal
+from collections.abc import Callable
+from concurrent.futures import TimeoutError as Expired
+from typing import Any
+
+from pebble import ProcessExpired, ProcessPool
+
+from groundswell.core.errors import Unavailable
+
+IDLE_SECONDS = 60.0
+
+
+class CpuWorkers:
+    """A pool that starts with the first piece of work and goes away when it was idle for a minute."""
+
+    def __init__(self, processes: int, idle_seconds: float = IDLE_SECONDS) -> None:
+        self.processes, self.idle_seconds = processes, idle_seconds
+        self.pool: ProcessPool | None = None
+        self.busy = 0
+        self.idle: asyncio.TimerHandle | None = None
+
+    async def run(self, function: Callable[..., Any], *arguments: Any, seconds: float) -> Any:
+        """`function(*arguments)` in another process; raises what it raises, Unavailable when its time is up."""
+        if self.idle:
+            self.idle.cancel()
+        self.busy += 1
+        try:
+            # forkserver: a child of a process with threads and open databases must not inherit them
+            context = multiprocessing.get_context("forkserver")
+            self.pool = self.pool or ProcessPool(self.processes, context=context, initializer=_quiet)
+            future = self.pool.schedule(function, args=list(arguments), timeout=max(seconds, 0.01))
+            try:
+                return await asyncio.wrap_future(future)
+            except (Expired, TimeoutError) as error:
+                message = f"{function.__name__} took longer than {seconds:.1f} s and was stopped"
+                raise Unavailable("cpu_deadline", message, "ask for less at once") from error
+            except ProcessExpired as error:
+                message = f"the process of {function.__name__} died (exit code {error.exitcode})"
+                raise Unavailable("cpu_died", message, "it may have used too much memory; ask for less") from error
+            except asyncio.CancelledError:
+                future.cancel()  # kills it
+                raise
+        finally:
+            self.busy -= 1
+            if self.busy == 0:
+                self.idle = asyncio.get_running_loop().call_later(self.idle_seconds, self._stop)
+
+    async def close(self) -> None:
+        """Stop all at once."""
+        if self.idle:
+            self.idle.cancel()
+        if self.pool is not None:
+            pool, self.pool = self.pool, None
+            pool.stop()
+            await asyncio.to_thread(pool.join, 5)
+
+    def _stop(self) -> None:
+        if self.busy == 0 and self.pool is not None:
+            self.pool.close()
+            self.pool = None
+
+
+def _quiet() -> None:
+    """Ctrl-C is for the platform's own process, which then stops this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

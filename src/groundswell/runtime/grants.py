@@ -1,0 +1,52 @@
+"""What one agent may do for one tenant in one run, and the judgement of policies on each thing it wants to do."""
+
+from collections.abc import Iterable
+
+from groundswell.core.agent import Agent
+from groundswell.core.policy import ALLOW, ArgumentRule, Event, Grant, Policy, Verdict, deny
+from groundswell.core.records import Limits, Narrowing
+from groundswell.core.settings import PolicyFile, TenantPolicy
+
+
+def narrowed(limits: Limits, by: Narrowing) -> Limits:
+    """Limits, made smaller where a caller or a policy says so."""
+    asked = {name: value for name, value in by.model_dump().items() if value is not None}
+    return limits.narrowed(limits.model_copy(update=asked))
+
+
+def grant_for(agent: Agent, tenant: str, policy: PolicyFile, *, caller: str = "", granted: Iterable[str] = ()) -> Grant:
+    """What an agent declares, narrowed by `policy.toml`, and the sources that the local caller named itself."""
+    ruled = policy.tenants.get(tenant, TenantPolicy())
+    tools = agent.tools if ruled.tools is None else agent.tools & frozenset(ruled.tools)
+    arguments: dict[str, dict[str, tuple[ArgumentRule, ...]]] = {}
+    for rules in (agent.arguments, ruled.arguments):
+        for name, of in rules.items():
+            for argument, rule in of.items():
+                known = arguments.setdefault(name, {})
+                known[argument] = (*known.get(argument, ()), rule)
+    return Grant(
+        agent=agent.name,
+        tenant=tenant,
+        caller=caller,
+        tools=tools,
+        arguments=arguments,
+        schemes=ruled.schemes,
+        roots=ruled.roots,
+        domains=ruled.domains,
+        sources=tuple(granted),
+        limits=narrowed(agent.limits, ruled.limits),
+    )
+
+
+def judge(policies: Iterable[Policy], event: Event, grant: Grant) -> Verdict:
+    """The first deny wins; a policy that raises denies."""
+    for policy in policies:
+        if not isinstance(event, policy.applies):
+            continue
+        try:
+            verdict = policy.function(event, grant)
+        except Exception as error:  # noqa: BLE001  # an extension's code: whatever it raises, nothing is allowed by it
+            return deny(policy.name, f"policy {policy.name!r} failed: {type(error).__name__}", "mend the policy")
+        if not verdict.allowed:
+            return verdict
+    return ALLOW

@@ -1,0 +1,268 @@
+"""Runs services in one process: database first, then each service on its address, the gateway last."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from groundswell.backends.databases.embedded import ROLE, EmbeddedPostgres
+from groundswell.backends.databases.migrations import migrate
+from groundswell.core.errors import ConfigError, Unavailable
+from groundswell.core.settings import Loaded
+from groundswell.runtime import discovery, keys, telemetry
+from groundswell.runtime.base import VERSION, Base
+from groundswell.runtime.datadir import DataDir
+from groundswell.runtime.instance import Instance, StartedBy, Tenure, acquire
+from groundswell.runtime.service import Service, application
+from groundswell.runtime.tcp_ports import port_taken
+
+ALL = ("router", "tools", "models", "agents", "gateway")  # in the order in which they start
+STOP_SECONDS = 3  # for requests under way
+START_SECONDS = 60
+LOOK_SECONDS = 5.0
+Say = Callable[[str], None]
+
+
+class Server(uvicorn.Server):
+    """A server among others: signals are the platform's business."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        """Leave signals alone."""
+        yield
+
+
+@dataclass
+class Running:
+    """A platform while it runs."""
+
+    base: Base
+    instance: Instance | None
+    stopping: asyncio.Event
+    seconds: dict[str, float]  # what starting took
+
+
+async def run(
+    loaded: Loaded,
+    *,
+    names: Sequence[str] = ALL,
+    keyless: bool,
+    started_by: StartedBy = "up",
+    workers: int = 0,
+    log: Path | None = None,
+    say: Say = lambda text: None,
+    ready: Callable[[Running], Awaitable[None]] | None = None,
+) -> Instance | None:
+    """Serve until SIGINT, SIGTERM or SIGHUP. Where this data directory's platform runs already, return it at once.
+
+    `workers` agent workers become processes of their own. `say` tells progress, `ready` is awaited once all answer.
+    Raises ConfigError, Unavailable.
+    """
+    unknown = set(names) - set(ALL)
+    if unknown:
+        hint = f"the services are {', '.join(ALL)}"
+        raise ConfigError("unknown_service", f"there is no service {sorted(unknown)[0]!r}", hint)
+    data = DataDir(loaded.settings.data).create()
+    async with contextlib.AsyncExitStack() as stack:
+        tenure: Tenure | None = None
+        if "gateway" in names:
+            got = await stack.enter_async_context(acquire(data))
+            if isinstance(got, Instance):
+                return got
+            tenure = got
+        gate = _gateway_socket(loaded) if tenure else None  # first: a port that is taken costs no start
+        stopping = _stop_on_signals()
+        running = await stack.enter_async_context(_opened(loaded, data, keyless, stopping, say))
+        telemetry.set_up(loaded.settings.telemetry, "platform" if len(names) > 1 else names[0], VERSION, log)
+        for name in (name for name in ALL if name in names):
+            if name == "agents" and workers:
+                await stack.enter_async_context(_worker_processes(workers, stopping))
+                continue
+            began = time.monotonic()
+            service = discovery.discover("groundswell.services", Service)[name]
+            sock = gate if name == "gateway" and gate else _socket(running.base, name)
+            await stack.enter_async_context(_served(service, running.base, sock))
+            running.seconds[name] = time.monotonic() - began
+        if tenure and gate:
+            host, port = gate.getsockname()[:2]
+            url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+            running.instance = tenure.publish(url, VERSION, running.base.local_key, started_by, str(log or ""))
+        if ready is not None:
+            await ready(running)
+        if started_by == "ask":
+            stack.push_async_callback(_cancelled, asyncio.create_task(_stop_when_idle(running)))
+        await stopping.wait()
+        say("stopping")
+    return None
+
+
+@contextlib.asynccontextmanager
+async def _opened(
+    loaded: Loaded, data: DataDir, keyless: bool, stopping: asyncio.Event, say: Say
+) -> AsyncGenerator[Running]:
+    """The database, its schema, and the keys."""
+    seconds: dict[str, float] = {}
+    began = time.monotonic()
+    say("database")
+    async with database(loaded, data) as url:
+        password = loaded.settings.database.password
+        await migrate(url.replace("{role}", ROLE), password=password.get_secret_value() if password else None)
+        seconds["database"] = time.monotonic() - began
+        say("services")
+        held = keys.load(data.keys, create=True)
+        yield Running(Base(loaded, data, held, url, keyless), None, stopping, seconds)
+
+
+@contextlib.asynccontextmanager
+async def database(loaded: Loaded, data: DataDir) -> AsyncGenerator[str]:
+    """The database's URL; the embedded one runs for as long as this is entered. `{role}` may stand in it."""
+    url = loaded.settings.database.url
+    if url != "embedded:":
+        yield url
+        return
+    postgres = EmbeddedPostgres(data.postgres)
+    try:
+        yield (await postgres.start()).replace(f"//{ROLE}@", "//{role}@")
+    finally:
+        await postgres.stop()
+
+
+@contextlib.asynccontextmanager
+async def _served(service: Service, base: Base, sock: socket.socket) -> AsyncGenerator[None]:
+    """One service, answering."""
+    config = uvicorn.Config(
+        application(service, base),
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=STOP_SECONDS,
+        timeout_keep_alive=60,
+        server_header=False,
+        date_header=False,
+    )
+    server = Server(config)
+    task = asyncio.create_task(server.serve(sockets=[sock]), name=f"serve {service.name}")
+    try:
+        await _started(server, task, service.name)
+        yield
+    finally:
+        server.should_exit = True
+        await asyncio.gather(task, return_exceptions=True)
+        sock.close()
+
+
+async def _started(server: uvicorn.Server, task: "asyncio.Task[None]", name: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not server.started:
+        await asyncio.wait([task], timeout=0.01)
+        if task.done() or time.monotonic() > deadline:
+            lifespan = getattr(server, "lifespan", None)
+            cause = getattr(lifespan, "error", None) or (task.exception() if task.done() else None)
+            message = f"the {name} service did not start" + (f": {cause}" if cause else "")
+            raise cause if isinstance(cause, ConfigError | Unavailable) else Unavailable("not_started", message)
+
+
+def _gateway_socket(loaded: Loaded) -> socket.socket:
+    host, port = loaded.settings.gateway.host, loaded.settings.gateway.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+        sock.listen(128)
+    except OSError as error:
+        sock.close()
+        known = port_taken(port, host)
+        raise known or ConfigError("bad_address", f"cannot listen on {host}:{port}: {error.strerror}") from error
+    return sock
+
+
+def _socket(base: Base, name: str) -> socket.socket:
+    """The socket of an inner service: a file that only this user may open, or a TCP address."""
+    address = base.address(name)
+    if address.startswith("unix:"):
+        path = Path(address.removeprefix("unix:"))
+        path.unlink(missing_ok=True)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        before = os.umask(0o177)
+        try:
+            sock.bind(str(path))
+        finally:
+            os.umask(before)
+    else:
+        host, _, port = address.removeprefix("http://").rpartition(":")
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host.strip("[]"), int(port)))
+    sock.listen(128)
+    return sock
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping
+
+
+@contextlib.asynccontextmanager
+async def _worker_processes(count: int, stopping: asyncio.Event) -> AsyncGenerator[None]:
+    """Agent workers as processes of their own; one that dies is started again."""
+
+    async def keep(number: int) -> None:
+        while not stopping.is_set():
+            process = await asyncio.create_subprocess_exec(*command("serve", "agents", "--number", str(number)))
+            try:
+                await process.wait()
+            finally:
+                if process.returncode is None:
+                    process.terminate()
+                    await process.wait()
+            await asyncio.sleep(0.2)
+
+    tasks = [asyncio.create_task(keep(number)) for number in range(count)]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def command(*words: str) -> list[str]:
+    """A command line of this same program."""
+    return [sys.executable, "-m", "groundswell.cli.main", *words]
+
+
+async def _stop_when_idle(running: Running) -> None:
+    """A platform that `ask` started ends when nobody has asked it for a while and no run is open."""
+    loop = asyncio.get_running_loop()
+    running.base.last_asked = loop.time()
+    async with contextlib.AsyncExitStack() as stack:
+        database = running.base.database("router")
+        await database.open()
+        stack.push_async_callback(database.close)
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if loop.time() - running.base.last_asked < running.base.settings.idle_minutes * 60:
+                continue
+            row = await database.row("SELECT count(*) AS open FROM runs WHERE status IN ('queued', 'running')")
+            if row and row["open"] == 0:
+                running.stopping.set()
+                return
+
+
+async def _cancelled(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

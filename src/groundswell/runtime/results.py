@@ -1,0 +1,75 @@
+"""What becomes of a tool's value: secrets out, excerpts into evidence, and no more than its budget."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from groundswell.backends.databases.evidence import Piece
+from groundswell.core.records import Excerpt, ToolResult
+from groundswell.core.redaction import redact_value
+
+EXCERPT = frozenset(Excerpt.model_fields)
+STORED_AT_MOST = 16  # times a tool's reply budget: what is kept behind its handle
+
+
+def result_of(value: Any, budget: int, origin: str) -> tuple[ToolResult, list[Piece]]:
+    """A reply, and the evidence that belongs to it. `value` is JSON-like; `budget` is in bytes of JSON."""
+    value = redact_value(value)
+    pieces = list(_pieces(value, origin))
+    text = json.dumps(value, ensure_ascii=False)
+    if len(text.encode()) <= budget:
+        return ToolResult(status="no_data" if _empty(value) else "ok", value=value), pieces
+    whole = Piece(
+        text=text[: budget * STORED_AT_MOST], source="tool:whole", truncated=len(text) > budget * STORED_AT_MOST
+    )
+    result = ToolResult(status="ok", value=fitted(value, budget), truncated=True, handle=f"{whole.digest}:0")
+    return result, [*pieces, whole]
+
+
+def fitted(value: Any, budget: int) -> Any:
+    """The value with its longest lists and texts halved until it fits: still of the same type."""
+    while len(json.dumps(value, ensure_ascii=False).encode()) > budget:
+        longest = max(_places(value), key=lambda place: _weight(place[0][place[1]]), default=None)
+        if longest is None or len(longest[0][longest[1]]) < 2:
+            break
+        holder, key = longest
+        holder[key] = holder[key][: len(holder[key]) // 2]
+    return value
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every list and long text that something else holds."""
+    root = [value]
+    pending: list[Any] = [root]
+    while pending:
+        holder = pending.pop()
+        keys = list(holder) if isinstance(holder, dict) else range(len(holder))
+        for key in keys:
+            held = holder[key]
+            shrinks = isinstance(held, list) or (isinstance(held, str) and key == "text")
+            if shrinks and holder is not root:
+                yield holder, key
+            if isinstance(held, dict | list):
+                pending.append(held)
+
+
+def _weight(held: Any) -> int:
+    return len(held) if isinstance(held, str) else len(json.dumps(held, ensure_ascii=False))
+
+
+def _pieces(value: Any, origin: str) -> Iterator[Piece]:
+    """Make evidence of each excerpt, and write its digest into it."""
+    if isinstance(value, dict):
+        if value.keys() == EXCERPT:
+            piece = Piece(text=value["text"], source=value["source"], origin=origin, truncated=value["truncated"])
+            value["digest"] = piece.digest
+            yield piece
+            return
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from _pieces(each, origin)
+
+
+def _empty(value: Any) -> bool:
+    return value is None or value == [] or value == {}

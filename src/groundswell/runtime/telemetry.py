@@ -1,0 +1,138 @@
+"""Telemetry: every fact goes through `emit` to the log, the spans and the metrics; nothing leaves unless it is set.
+
+Span and attribute names are those of the OpenTelemetry GenAI conventions (semantic-conventions-genai 1.42:
+`invoke_agent`, `execute_tool`, `gen_ai.*`); ours begin with `groundswell.`.
+"""
+
+import contextlib
+import logging
+import sys
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+from opentelemetry import metrics, propagate, trace
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+from groundswell.core.records import Fact
+from groundswell.core.redaction import redact_value
+from groundswell.core.settings import Telemetry
+
+SCOPE = "groundswell"
+log: Any = structlog.get_logger(SCOPE)
+
+
+def set_up(settings: Telemetry, service: str, version: str, file: Path | None = None) -> None:
+    """Logs as JSON to a file, else to standard error; spans and metrics to an OTLP endpoint, if one is set."""
+    stream = file.open("a", encoding="utf-8") if file else sys.stderr
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            _without_secrets,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=max(level, logging.WARNING), stream=stream, format="%(name)s %(message)s", force=True)
+    if settings.otlp_url:
+        resource = Resource.create({"service.name": f"groundswell-{service}", "service.version": version})
+        traces = TracerProvider(resource=resource)
+        traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{settings.otlp_url}/v1/traces")))
+        trace.set_tracer_provider(traces)
+        reader = PeriodicExportingMetricReader(OTLPMetricExporter(f"{settings.otlp_url}/v1/metrics"))
+        metrics.set_meter_provider(MeterProvider([reader], resource=resource))
+
+
+def emit(run: str, tenant: str, facts: Sequence[Fact]) -> None:
+    """Tell logs, spans and metrics of facts that were just stored."""
+    for fact in facts:
+        body = fact.body.model_dump(mode="json", exclude_defaults=True)
+        log.info(fact.body.kind, run=run, tenant=tenant, **_for_log(body))
+        count("groundswell.events", kind=fact.body.kind)
+        trace.get_current_span().add_event(fact.body.kind, {"groundswell.run": run, "groundswell.fact": fact.key})
+
+
+def failed_extension(kind: str, name: str, error: BaseException) -> None:
+    """An extension raised what it should not have."""
+    log.error("extension.failed", extension=kind, name=name, exc_info=error)
+
+
+def count(name: str, amount: int = 1, **attributes: str | int) -> None:
+    """Add to a counter."""
+    if name not in _counters:
+        _counters[name] = metrics.get_meter(SCOPE).create_counter(name)
+    _counters[name].add(amount, attributes)
+
+
+def measured(name: str, value: float, **attributes: str | int) -> None:
+    """Add to a histogram; seconds."""
+    if name not in _histograms:
+        _histograms[name] = metrics.get_meter(SCOPE).create_histogram(name, unit="s")
+    _histograms[name].record(value, attributes)
+
+
+_counters: dict[str, metrics.Counter] = {}
+_histograms: dict[str, metrics.Histogram] = {}
+
+
+class Span:
+    """A span under way."""
+
+    def __init__(self, span: trace.Span) -> None:
+        self.span = span
+
+    def set(self, name: str, value: str | int | float | bool) -> None:
+        """Add an attribute."""
+        self.span.set_attribute(name, value)
+
+    def name(self, name: str) -> None:
+        """Call it otherwise, now that more is known."""
+        self.span.update_name(name)
+
+
+@contextlib.contextmanager
+def span(
+    name: str,
+    operation: str,
+    attributes: Mapping[str, str | int | float | bool],
+    parent: Mapping[str, str] | None = None,
+) -> Generator[Span]:
+    """A span; its error becomes its status. `parent` are headers with a `traceparent`."""
+    context = propagate.extract(parent) if parent else None
+    values = {"gen_ai.operation.name": operation, **attributes}
+    with trace.get_tracer(SCOPE).start_as_current_span(name, context=context, attributes=values) as current:
+        yield Span(current)
+
+
+def headers() -> dict[str, str]:
+    """The current span as headers for another service."""
+    carrier: dict[str, str] = {}
+    propagate.inject(carrier)
+    return carrier
+
+
+def _for_log(body: dict[str, Any]) -> dict[str, Any]:
+    """What a line can hold: names and figures, no content."""
+    body.pop("kind", None)
+    return {f"{name}_" if name in ("event", "level") else name: value for name, value in body.items() if _short(value)}
+
+
+def _short(value: Any) -> bool:
+    return isinstance(value, int | float | bool) or (isinstance(value, str) and len(value) <= 200)
+
+
+def _without_secrets(_logger: Any, _method: str, event: Any) -> Any:
+    return redact_value(event)

@@ -1,0 +1,285 @@
+"""Makes tool calls, for all tools: journal, policy, validation, deadline, retries, breaker, output and evidence."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import stamina
+from pydantic import ValidationError
+
+from groundswell.backends.databases.calls import Cost, Journal, Place, Standing
+from groundswell.backends.databases.evidence import EvidenceStore
+from groundswell.backends.databases.runs import RunStore, Scope
+from groundswell.core.errors import GroundswellError, NotFound, ToolFailed, Unavailable
+from groundswell.core.policy import Grant, Policy, ToolCall, Verdict
+from groundswell.core.ports import Repo, Vectors, Workers
+from groundswell.core.records import Answered, Ask, ToolResult
+from groundswell.core.records.events import Denial
+from groundswell.core.tool import Tool
+from groundswell.runtime.breaker import Breaker
+from groundswell.runtime.grants import judge
+from groundswell.runtime.keys import RunToken
+from groundswell.runtime.results import STORED_AT_MOST, result_of
+from groundswell.runtime.telemetry import failed_extension, span
+
+PROGRESS_SECONDS = 0.3
+DOUBT_SECONDS = 0.05  # between two looks at an effect that may still be under way
+
+
+class Repos(Protocol):
+    """Opens repositories, and keeps what it knows of them."""
+
+    async def open(self, tenant: str, source: str, progress: Callable[[str, int, int], None]) -> Repo:
+        """A repository by `path:…` or `https://…`."""
+        ...
+
+
+@dataclass
+class Outside:
+    """What tools reach through their context."""
+
+    cpu: Workers
+    vectors: Vectors
+    repos: Repos
+    evidence: EvidenceStore
+    embeddings: str  # what makes vectors of texts, and why, in a sentence
+
+
+@dataclass
+class CallContext:
+    """One call's ToolContext."""
+
+    tenant: str
+    key: str
+    scope: Scope
+    outside: Outside
+    deadline: float
+    progress: Callable[[str, int, int], None]
+    origin: str = ""
+    opened: Repo | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def cpu(self) -> Workers:
+        """Processes for CPU-bound work."""
+        return self.outside.cpu
+
+    @property
+    def vectors(self) -> Vectors:
+        """The vector store."""
+        return self.outside.vectors
+
+    async def repo(self) -> Repo:
+        """The run's repository."""
+        async with self.lock:
+            if self.opened is None:
+                source = self.scope.sources.get("repo", "")
+                if not source:
+                    hint = "name one: --repo PATH or --source repo=URL"
+                    raise ToolFailed("no_source", "this run looks at no repository", hint)
+                self.opened = await self.outside.repos.open(self.tenant, source, self.progress)
+                self.origin = f"{source}@{self.opened.revision}"
+        return self.opened
+
+    async def stored(self, digest: str) -> str:
+        """The text of a stored value; raises NotFound."""
+        text = await self.outside.evidence.text(self.tenant, digest)
+        if text is None:
+            raise NotFound("no_evidence", f"nothing is stored under {digest[:12]}")
+        return text
+
+    def remaining(self) -> float:
+        """Seconds until the deadline."""
+        return self.deadline - time.monotonic()
+
+
+class ToolCalls:
+    """The one place where tools are called."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        runs: RunStore,
+        tools: Mapping[str, Tool],
+        policies: Mapping[str, Policy],
+        grant: Callable[[RunToken, Scope], Grant],
+        outside: Outside,
+    ) -> None:
+        self.journal, self.runs, self.tools, self.policies = journal, runs, tools, policies
+        self.grant, self.outside = grant, outside
+        self.flying: dict[tuple[Any, ...], asyncio.Task[Answered]] = {}
+        self.slots = {name: asyncio.Semaphore(tool.concurrency) for name, tool in tools.items()}
+        self.breakers = {name: Breaker(name) for name in tools}
+
+    async def answer(self, token: RunToken, ask: Ask) -> Answered:
+        """The reply, or the state that stands in its way. Asked twice at once, it is made once.
+
+        Raises EpochOver, LimitReached and Conflict.
+        """
+        place = Place(token.tenant, token.run, token.epoch, ask)
+        key = (place.key, token.epoch)
+        task = self.flying.get(key)
+        if task is None:
+            task = self.flying[key] = asyncio.create_task(self._answer(token, place))
+            task.add_done_callback(lambda _: self.flying.pop(key, None))
+        # an asker that goes away does not stop the call: its reply is kept, and asked for again
+        return await asyncio.shield(task)
+
+    async def _answer(self, token: RunToken, place: Place) -> Answered:
+        tool = self.tools.get(place.ask.kind)
+        while True:
+            standing = await self.journal.standing(place)
+            if standing is not None and standing.state not in ("intended", "approved"):
+                return Answered(state=standing.state, result=standing.result)
+            if (
+                standing is not None
+                and tool
+                and tool.effect == "write"
+                and standing.acting
+                and standing.state == "intended"
+            ):
+                await asyncio.sleep(DOUBT_SECONDS)  # its first attempt may still happen: too early to probe
+                continue
+            scope = await self.runs.scope(place.tenant, place.run)
+            if standing is None:
+                refusal = self._refusal(tool, place, self.grant(token, scope))
+                if refusal is not None:
+                    await self.journal.refuse(place, *refusal)
+                    continue
+            assert tool is not None
+            await self._make(tool, place, scope, standing)
+
+    def _refusal(self, tool: Tool | None, place: Place, grant: Grant) -> tuple[ToolResult, Denial | None] | None:
+        """Why a call is not made: policy first, so that nobody learns of tools that are not theirs."""
+        name, arguments = place.ask.kind, place.ask.arguments
+        call = ToolCall(agent=grant.agent, tool=name, arguments=arguments)
+        verdict = judge(self.policies.values(), call, grant)
+        if not verdict.allowed:
+            return _denied(name, verdict)
+        if tool is None:
+            hint = "groundswell tools lists them"
+            return ToolResult(
+                status="error", code="unknown_tool", message=f"there is no tool {name!r}", hint=hint
+            ), None
+        try:
+            tool.arguments.model_validate(arguments)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            message = f"{name} cannot take {where or 'these arguments'}: {first['msg']}"
+            return ToolResult(
+                status="error", code="bad_arguments", message=message, hint=f"groundswell tools show {name}"
+            ), None
+        return None
+
+    async def _make(self, tool: Tool, place: Place, scope: Scope, standing: Standing | None) -> None:
+        reserve = Cost(bytes=tool.bytes * STORED_AT_MOST)
+        effect = tool.effect == "write"
+        attempt = await self.journal.begin(
+            place, before=standing, effect=effect, seconds=tool.seconds, asks=tool.approval, reserve=reserve
+        )
+        if attempt is None or (tool.approval and standing is None):
+            return  # somebody else was faster, or a person is asked first
+        started = time.monotonic()
+        doubtful = effect and standing is not None and standing.state == "intended"
+        reporter = _Reporter(self.journal, place, attempt)
+        context = CallContext(place.tenant, place.fact, scope, self.outside, started + tool.seconds, reporter.progress)
+        with span(f"execute_tool {tool.name}", "execute_tool", {"gen_ai.tool.name": tool.name}) as trace:
+            try:
+                outcome = await self._outcome(tool, place, context, doubtful)
+            finally:
+                await reporter.close()
+            if outcome is None:
+                await self.journal.doubt(place, attempt)
+                return
+            result, pieces = outcome
+            trace.set("groundswell.tool.status", result.status)
+            cost = Cost(bytes=sum(len(piece.text.encode()) for piece in pieces))
+            took = time.monotonic() - started
+            await self.journal.settle(place, attempt, result, pieces, cost, reserve, took)
+
+    async def _outcome(self, tool: Tool, place: Place, context: CallContext, doubtful: bool) -> Any:
+        """The result and its evidence; None where nobody can say whether an effect happened."""
+        arguments = tool.arguments.model_validate(place.ask.arguments)
+        values = {name: getattr(arguments, name) for name in type(arguments).model_fields}
+        if doubtful and tool.probe is not None:
+            found = await tool.probe(context, values)
+            if found is not None:
+                return result_of(tool.returns.dump_python(found, mode="json"), tool.bytes, context.origin)
+        elif doubtful and not tool.repeatable:
+            return None
+        since = datetime.now(UTC)
+        try:
+            value = await self._within_limits(tool, context, values)
+        except GroundswellError as error:
+            status = "no_data" if isinstance(error, NotFound) else "error"
+            failure = ToolResult(status=status, since=since, code=error.code, message=error.message, hint=error.hint)
+            return failure, []
+        dumped = tool.returns.dump_python(value, mode="json")
+        result, pieces = result_of(dumped, tool.bytes, context.origin)
+        return result.model_copy(update={"source": context.origin, "since": since, "until": datetime.now(UTC)}), pieces
+
+    async def _within_limits(self, tool: Tool, context: CallContext, values: dict[str, Any]) -> Any:
+        breaker = self.breakers[tool.name]
+        breaker.check()
+        async with self.slots[tool.name]:
+            try:
+                async with asyncio.timeout(context.remaining()):
+                    async for attempt in stamina.retry_context(
+                        on=Unavailable, attempts=1 + tool.retries, wait_initial=0.1, wait_max=2.0, wait_jitter=0.2
+                    ):
+                        with attempt:
+                            value = await tool.function(context, **values)
+                            breaker.succeeded()
+                            return value
+            except TimeoutError as error:
+                breaker.failed()
+                message = f"{tool.name} did not finish within {tool.seconds:g} s"
+                raise Unavailable("tool_deadline", message, "ask for less at once") from error
+            except Unavailable:
+                breaker.failed()
+                raise
+            except GroundswellError:
+                breaker.succeeded()  # it answers: that it says no is no failure
+                raise
+            except Exception as error:  # an extension's code; recorded, and the run goes on without it
+                failed_extension("tool", tool.name, error)
+                message = f"{tool.name} failed: {type(error).__name__}"
+                raise ToolFailed("tool_crashed", message, "the platform's log has the traceback") from error
+        raise AssertionError
+
+
+class _Reporter:
+    """Turns a tool's progress into events, a few a second at most, without holding the tool up."""
+
+    def __init__(self, journal: Journal, place: Place, attempt: int) -> None:
+        self.journal, self.place, self.attempt = journal, place, attempt
+        self.numbers = itertools.count()
+        self.last = 0.0
+        self.task: asyncio.Task[None] | None = None
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Say how far the call is."""
+        now = time.monotonic()
+        if now - self.last < PROGRESS_SECONDS or (self.task and not self.task.done()):
+            return
+        self.last = now
+        self.task = asyncio.create_task(self._store(stage, done, total))
+
+    async def close(self) -> None:
+        """Wait for what is under way."""
+        if self.task:
+            await asyncio.gather(self.task, return_exceptions=True)
+
+    async def _store(self, stage: str, done: int, total: int) -> None:
+        await self.journal.progress(self.place, self.attempt, next(self.numbers), stage, done, total)
+
+
+def _denied(name: str, verdict: Verdict) -> tuple[ToolResult, Denial]:
+    rule, message, hint = verdict.rule, verdict.message, verdict.hint
+    result = ToolResult(status="denied", code=rule, message=message, hint=hint)
+    return result, Denial(subject=name, rule=rule, message=message, hint=hint)

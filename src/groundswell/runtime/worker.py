@@ -1,0 +1,397 @@
+"""A worker: takes runs, moves them step by step, and proves that it lives (architecture §5)."""
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import psycopg
+from langgraph.errors import GraphRecursionError
+from langgraph.graph import START, StateGraph
+from langgraph.runtime import ExecutionInfo, Runtime, get_runtime
+from langgraph.types import interrupt
+from psycopg_pool import PoolTimeout
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
+
+from groundswell.backends.databases.calls import Journal, digest_of
+from groundswell.backends.databases.connections import Database, EpochOver
+from groundswell.backends.databases.evidence import EvidenceStore
+from groundswell.backends.databases.leases import Lease, Leases
+from groundswell.backends.databases.runs import RunStore
+from groundswell.backends.databases.saver import RunSaver
+from groundswell.backends.peers import Peer
+from groundswell.core.agent import Agent
+from groundswell.core.context import RunContext
+from groundswell.core.errors import Conflict, Denied, GroundswellError, LimitReached, NotFound, ToolFailed, Unavailable
+from groundswell.core.records import Answer, Answered, Ask, Evidence, Problem, Run, Status, ToolResult, Turn
+from groundswell.core.records.events import Answered as Ending
+from groundswell.core.tool import Tool
+from groundswell.runtime import telemetry
+from groundswell.runtime.keys import Keys, WorkerToken
+
+T = TypeVar("T")
+LOOK_SECONDS = 1.0  # for what nobody told us of
+RENEW_BEFORE = 0.5  # of a token's life
+ASK_AGAIN = (0.02, 0.05, 0.1, 0.2, 0.5)  # seconds between two tries of a service that is away; the last repeats
+
+
+@dataclass
+class Token:
+    """A run's token, renewed in time."""
+
+    router: Peer
+    keys: Keys
+    worker: str
+    run: Run
+    text: str = ""
+    renew_at: float = 0.0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def headers(self) -> dict[str, str]:
+        """The authorisation of a call. Raises EpochOver where the lease is lost."""
+        async with self.lock:
+            if time.monotonic() >= self.renew_at:
+                own = self.keys.sign("agents", WorkerToken(self.worker), 60)
+                ask = {"run": self.run.id, "epoch": self.run.epoch}
+                try:
+                    reply = await self.router.post("/internal/token", ask, {"Authorization": f"Bearer {own}"})
+                except Conflict as error:
+                    raise EpochOver(self.run.id) from error
+                self.text = reply["token"]
+                self.renew_at = time.monotonic() + reply["seconds"] * RENEW_BEFORE
+        return {"Authorization": f"Bearer {self.text}"}
+
+    def spoiled(self) -> None:
+        """A service refused it: get another one."""
+        self.renew_at = 0.0
+
+
+@dataclass
+class Execution:
+    """One execution of one node: counts its calls, so that the same call is the same when the node runs again."""
+
+    made: defaultdict[Any, Iterator[int]] = field(default_factory=lambda: defaultdict(itertools.count))
+    stored: asyncio.Task[dict[tuple[str, str, int], ToolResult]] | None = None
+
+
+@dataclass
+class Work:
+    """A leased run, as its nodes see it through their RunContext: calls, notes and evidence."""
+
+    lease: Lease
+    saver: RunSaver
+    token: Token
+    services: Peer
+    journal: Journal
+    store: EvidenceStore
+    catalogue: Mapping[str, Tool]
+    executions: dict[tuple[str, int, float | None], Execution] = field(
+        default_factory=dict[tuple[str, int, float | None], Execution]
+    )
+
+    @property
+    def run(self) -> Run:
+        """The run."""
+        return self.lease.run
+
+    def context(self, history: Sequence[Turn]) -> RunContext:
+        """What a node gets."""
+        return RunContext(self.run, self, self.evidence, self.note, history)
+
+    async def evidence(self, digest: str) -> Evidence | None:
+        """Stored evidence of this tenant."""
+        return await self.store.get(self.run.tenant, digest, run=self.run.id)
+
+    def note(self, name: str, **data: Any) -> None:
+        """State a fact that becomes an event together with what the node returns."""
+        info = self._begun()
+        self.saver.state(info.task_id, info.checkpoint_id, _node(info), name, data)
+
+    async def call(self, name: str, /, *, returns: type[T], **arguments: Any) -> T:
+        """A tool's value; what is not `ok` raises."""
+        result = await self.result(name, **arguments)
+        adapter: TypeAdapter[T] = TypeAdapter(returns)
+        if result.status == "no_data" and result.value is not None:
+            return adapter.validate_python(result.value)
+        if result.status == "no_data":
+            raise NotFound(result.code or "no_data", result.message or f"{name} found nothing", result.hint)
+        if result.status == "denied":
+            raise Denied(result.code, result.message, result.hint)
+        if result.status != "ok":
+            raise ToolFailed(result.code, result.message, result.hint)
+        return adapter.validate_python(result.value)
+
+    async def result(self, name: str, /, **arguments: Any) -> ToolResult:
+        """A tool's result. A read is known by its request and how often this node made it; an effect by its place."""
+        info = self._begun()
+        execution = self.executions[_execution(info)]
+        digest = digest_of(arguments)
+        tool = self.catalogue.get(name)
+        effect = tool is not None and tool.effect == "write"
+        n = next(execution.made[name if effect else (name, digest)])
+        if self.lease.epoch > 1:  # this may be a step that ran before: its replies need no asking
+            execution.stored = execution.stored or asyncio.create_task(
+                self.journal.replies(self.run.tenant, self.run.id, info.task_id)
+            )
+            if (known := (await execution.stored).get((name, digest, n))) is not None:
+                return known
+        ask = Ask(
+            task=info.task_id,
+            checkpoint=info.checkpoint_id,
+            checkpoint_ns=info.checkpoint_ns,
+            kind=name,
+            arguments=arguments,
+            n=n,
+        )
+        said = await self._asked(ask)
+        if said.result is not None:
+            return said.result
+        if said.state in ("asked", "unknown"):
+            interrupt({"waits_for": said.state, "tool": name})  # resumed with None: the call's row is the answer
+        message = f"{name} was not approved"
+        return ToolResult(status="denied", code="not_approved", message=message, hint="a person said no")
+
+    async def _asked(self, ask: Ask) -> Answered:
+        body = ask.model_dump()
+        pauses = itertools.chain(ASK_AGAIN, itertools.repeat(ASK_AGAIN[-1]))
+        for pause in pauses:
+            try:
+                headers = await self.token.headers()
+                return Answered.model_validate(await self.services.post("/calls", body, headers | telemetry.headers()))
+            except Unavailable:  # it went away, or its database did: ask again, under the same key
+                await asyncio.sleep(pause)
+            except GroundswellError as error:
+                if error.code == "epoch_over":
+                    raise EpochOver(self.run.id) from error
+                if error.code != "token_expired":
+                    raise
+                self.token.spoiled()
+                await asyncio.sleep(pause)
+        raise AssertionError
+
+    def _begun(self) -> ExecutionInfo:
+        """The execution under way; what a failed try of the same node stated is forgotten."""
+        info = get_runtime().execution_info
+        assert info is not None
+        if _execution(info) not in self.executions:
+            self.saver.forget(info.task_id)
+            self.executions[_execution(info)] = Execution()
+        return info
+
+
+def _execution(info: ExecutionInfo) -> tuple[str, int, float | None]:
+    return info.task_id, info.node_attempt, info.node_first_attempt_time
+
+
+def _node(info: ExecutionInfo) -> str:
+    return info.checkpoint_ns.rpartition("|")[2].partition(":")[0] or "graph"
+
+
+class OneCall(TypedDict, total=False):
+    """The state of a run of one call."""
+
+    question: str
+    tool: str
+    arguments: dict[str, Any]
+    result: dict[str, Any]
+
+
+async def call(state: OneCall, runtime: Runtime[RunContext]) -> dict[str, Any]:
+    """Make the one call."""
+    result = await runtime.context.tools.result(state.get("tool", ""), **state.get("arguments", {}))
+    return {"result": result.model_dump(mode="json")}
+
+
+def one_call_graph() -> Any:
+    """A run of one call goes the way of every run: same token, journal, budget and events."""
+    return StateGraph(OneCall, context_schema=RunContext).add_node(call).add_edge(START, "call").compile()
+
+
+@dataclass
+class Services:
+    """Whom a worker asks."""
+
+    router: Peer
+    tools: Peer
+
+
+class Worker:
+    """Moves runs."""
+
+    def __init__(
+        self,
+        name: str,
+        database: Database,
+        services: Services,
+        keys: Keys,
+        agents: Mapping[str, Agent],
+        catalogue: Mapping[str, Tool],
+        *,
+        lease_seconds: float = 10.0,
+        at_once: int = 8,
+    ) -> None:
+        self.name, self.database, self.services, self.keys = name, database, services, keys
+        self.agents, self.catalogue = agents, catalogue
+        self.lease_seconds, self.at_once = lease_seconds, at_once
+        self.leases = Leases(database, name, lease_seconds)
+        self.journal, self.evidence, self.runs = Journal(database), EvidenceStore(database), RunStore(database)
+        self.graphs: dict[str, Any] = {}
+        self.held: dict[str, asyncio.Task[None]] = {}
+        self.draining = False
+        self.task: asyncio.Task[None] | None = None
+
+    async def serve(self) -> None:
+        """Work until cancelled; then what is held is left to others at once."""
+        beating = asyncio.create_task(self._beat())
+        try:
+            while True:
+                try:
+                    await self._take()
+                    await self._stop_what_was_cancelled()
+                except (GroundswellError, psycopg.Error, PoolTimeout) as error:
+                    telemetry.log.warning("worker.database", worker=self.name, error=str(error))
+                    await asyncio.sleep(0.2)
+                await self._wait()
+        finally:
+            beating.cancel()
+            for task in self.held.values():
+                task.cancel()
+            await asyncio.gather(beating, *self.held.values(), return_exceptions=True)
+            with contextlib.suppress(GroundswellError, psycopg.Error, PoolTimeout):
+                await self.leases.leave()
+
+    async def _beat(self) -> None:
+        while True:
+            with contextlib.suppress(GroundswellError, psycopg.Error, PoolTimeout):  # the lease itself is the alarm
+                await self.leases.beat()
+            await asyncio.sleep(self.lease_seconds / 4)
+
+    async def _take(self) -> None:
+        if not self.draining:
+            for lease in await self.leases.claim(self.at_once - len(self.held), list(self.held)):
+                task = asyncio.create_task(self.work(lease))
+                self.held[lease.run.id] = task
+                task.add_done_callback(lambda _, run=lease.run.id: self.held.pop(run, None))
+
+    async def _stop_what_was_cancelled(self) -> None:
+        if self.held:
+            for run in await self.leases.cancelled():
+                if run in self.held:
+                    self.held[run].cancel("cancelled by its caller")
+
+    async def _wait(self) -> None:
+        """Until there is news, or a place has come free."""
+        news = asyncio.create_task(self.database.ear.wait(min(LOOK_SECONDS, self.lease_seconds / 2)))
+        try:
+            await asyncio.wait([news, *self.held.values()], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            news.cancel()
+            await asyncio.gather(news, return_exceptions=True)
+
+    async def work(self, lease: Lease) -> None:
+        """Move one run from its latest checkpoint to its end, or to where it must wait."""
+        run = lease.run
+        attributes = {"gen_ai.agent.name": run.agent, "gen_ai.conversation.id": run.thread, "groundswell.run": run.id}
+        with telemetry.span(f"invoke_agent {run.agent}", "invoke_agent", attributes):
+            try:
+                await self._end(lease, await self._outcome(lease))
+            except EpochOver:
+                telemetry.log.info("run.lost", run=run.id, epoch=run.epoch)
+            except (Unavailable, psycopg.Error, PoolTimeout) as error:  # claimed again, in a new epoch
+                telemetry.log.warning("run.dropped", run=run.id, epoch=run.epoch, error=str(error))
+
+    async def _outcome(self, lease: Lease) -> Ending | None:
+        """How the run ended; None where it waits."""
+        if lease.cancelling:
+            return Ending(status="cancelled")
+        if lease.seconds_left <= 0:
+            return _exhausted("seconds", lease.run)
+        try:
+            async with asyncio.timeout(lease.seconds_left):
+                return await self._moved(lease)
+        except TimeoutError:
+            return _exhausted("seconds", lease.run)
+        except GraphRecursionError:
+            return _exhausted("steps", lease.run)
+        except LimitReached as error:
+            return _exhausted(error.code.removeprefix("budget_"), lease.run)
+        except asyncio.CancelledError:
+            if await self._is_cancelling(lease.run.id):
+                return Ending(status="cancelled")
+            raise
+        except (EpochOver, Unavailable, psycopg.Error, PoolTimeout):
+            raise
+        except Denied as error:
+            return _failed("denied", error)
+        except GroundswellError as error:
+            return _failed(error.code, error)
+        except Exception as error:  # noqa: BLE001  # an agent's code: whatever it raises, its run ends and says so
+            telemetry.failed_extension("agent", lease.run.agent, error)
+            message = f"agent {lease.run.agent!r} failed: {type(error).__name__}"
+            return _failed("agent_crashed", GroundswellError("agent_crashed", message, "the log has the traceback"))
+
+    async def _moved(self, lease: Lease) -> Ending | None:
+        run = lease.run
+        saver = RunSaver(self.database, run.id, run.tenant, run.epoch)
+        token = Token(self.services.router, self.keys, self.name, run)
+        work = Work(lease, saver, token, self.services.tools, self.journal, self.evidence, self.catalogue)
+        history = [] if lease.call else await self.runs.history(run.tenant, run.thread, run)
+        config: Any = {"configurable": {"thread_id": run.id}}
+        latest = await saver.aget_tuple(config)
+        taken = max(latest.metadata.get("step", 0), 0) if latest else 0
+        if latest and run.epoch > 1:
+            await saver.recall(latest.checkpoint["id"])
+        config["recursion_limit"] = max(run.budget.steps - taken, 1)
+        graph = self._graph(run, lease).copy({"checkpointer": saver})
+        given = {"question": run.question, **(lease.call or {})}
+        # the latest checkpoint decides: an input that is given twice starts over
+        context = work.context(history)
+        state = await graph.ainvoke(None if latest else given, config, context=context, durability="sync")
+        return None if "__interrupt__" in state else _ending(state, lease)
+
+    def _graph(self, run: Run, lease: Lease) -> Any:
+        name = "" if lease.call else run.agent
+        if name not in self.graphs:
+            agent = self.agents.get(name)
+            if name and agent is None:
+                raise NotFound("no_agent", f"there is no agent {name!r}", "groundswell agents list")
+            self.graphs[name] = agent.graph.compile(name=name) if agent else one_call_graph()
+        return self.graphs[name]
+
+    async def _end(self, lease: Lease, ending: Ending | None) -> None:
+        if ending is None:
+            await self.leases.park(lease.run)
+        else:
+            await self.leases.end(lease.run, ending)
+
+    async def _is_cancelling(self, run: str) -> bool:
+        with contextlib.suppress(GroundswellError, psycopg.Error, PoolTimeout):
+            return run in await self.leases.cancelled()
+        return False
+
+
+def _ending(state: Mapping[str, Any], lease: Lease) -> Ending:
+    if lease.call:
+        result = ToolResult.model_validate(state["result"])
+        if result.status in ("ok", "no_data"):
+            return Ending(status="succeeded", reason=result.status if result.status == "no_data" else "")
+        problem = Problem(code=result.code, message=result.message, hint=result.hint)
+        return Ending(status="failed", reason=result.status, error=problem)
+    answer = Answer.model_validate(state.get("answer") or {})
+    return Ending(status="succeeded", answer=answer)
+
+
+def _exhausted(limit: str, run: Run) -> Ending:
+    used = getattr(run.budget, limit, "")
+    answer = Answer(missing=(f"stopped at the limit of {used} {limit.replace('_', ' ')}",))
+    return Ending(status="exhausted", reason=limit, answer=answer)
+
+
+def _failed(reason: str, error: GroundswellError) -> Ending:
+    status: Status = "failed"
+    return Ending(status=status, reason=reason, error=Problem(code=error.code, message=error.message, hint=error.hint))

@@ -1,0 +1,226 @@
+"""The gateway, the one door: who are you, may you, how fast; then it passes the request on to the router."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Path, Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from limits import RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import MovingWindowRateLimiter
+from pydantic import Field
+
+from groundswell.backends.databases.api_keys import ApiKey, ApiKeys
+from groundswell.backends.databases.connections import Database
+from groundswell.backends.peers import Peer
+from groundswell.core.errors import Denied, Invalid, LimitReached, Unavailable
+from groundswell.core.records import Record
+from groundswell.runtime import telemetry
+from groundswell.runtime.authentication import SCOPES, Authentication
+from groundswell.runtime.base import VERSION, Base
+from groundswell.runtime.keys import CallerToken
+from groundswell.runtime.reference_page import page, policy
+from groundswell.runtime.service import Service, opened_of
+
+routes = APIRouter(prefix="/v1")
+PASSED_ON = ("accept", "content-type", "idempotency-key", "last-event-id")  # nothing that names an identity
+PASSED_BACK = ("content-type", "location", "retry-after", "cache-control", "x-accel-buffering")
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+TOKEN_SECONDS = 60
+OTHERS = ("router", "agents", "tools", "models")
+
+
+@dataclass
+class Gateway:
+    """What the routes work with."""
+
+    base: Base
+    database: Database
+    keys: ApiKeys
+    authentication: Authentication
+    limiter: MovingWindowRateLimiter
+    router: Peer
+    peers: dict[str, Peer]
+
+    async def admit(self, request: Request) -> CallerToken:
+        """Who asks, if they may ask now."""
+        self.base.last_asked = asyncio.get_running_loop().time()
+        caller = await self.authentication.caller(request)
+        limit = RateLimitItemPerMinute(self.base.settings.gateway.requests_per_minute)
+        if not await self.limiter.hit(limit, caller.tenant, caller.caller):
+            reset, _ = await self.limiter.get_window_stats(limit, caller.tenant, caller.caller)
+            message = f"more than {limit.amount} requests a minute"
+            raise LimitReached("too_fast", message, "slow down", retry_after=max(1, round(reset - time.time())))
+        return caller
+
+
+@contextlib.asynccontextmanager
+async def opened(base: Base) -> AsyncGenerator[Gateway]:
+    """Connect to the database, for keys, and to the services."""
+    database = base.database("gateway")
+    await database.open()
+    keys = ApiKeys(database)
+    peers = {name: base.peer(name) for name in OTHERS}
+    limiter = MovingWindowRateLimiter(MemoryStorage())
+    try:
+        yield Gateway(base, database, keys, Authentication(base, keys), limiter, peers["router"], peers)
+    finally:
+        for peer in peers.values():
+            await peer.close()
+        await database.close()
+
+
+GatewayDep = Annotated[Gateway, Depends(opened_of)]
+
+
+async def _keeper(request: Request, gateway: GatewayDep) -> CallerToken:
+    caller = await gateway.admit(request)
+    if "keys" not in caller.scopes:
+        raise Denied("scope_missing", "this key may not do that: it lacks the scope 'keys'")
+    return caller
+
+
+Keeper = Annotated[CallerToken, Depends(_keeper)]
+
+
+class NewKey(Record):
+    """A request for an API key."""
+
+    name: str = Field(min_length=1, max_length=80, examples=["laptop of ana"])
+    caller: str = Field(default="", max_length=80, description="Whom it stands for; by default its name.")
+    scopes: tuple[str, ...] = ("runs",)
+
+
+class CreatedKey(Record):
+    """A new key: its text is shown this once."""
+
+    key: str
+    record: ApiKey
+
+
+@routes.post("/keys", status_code=201, tags=["keys"], summary="Create an API key")
+async def create_key(body: NewKey, gateway: GatewayDep, keeper: Keeper) -> CreatedKey:
+    """A key for a caller of this tenant; only its hash is stored."""
+    unknown = set(body.scopes) - set(SCOPES)
+    if unknown or not set(body.scopes) <= set(keeper.scopes):
+        raise Invalid("bad_scope", f"no such scope, or not yours to give: {', '.join(body.scopes)}", f"of: {SCOPES}")
+    text, record = await gateway.keys.create(keeper.tenant, body.name, body.caller or body.name, body.scopes)
+    return CreatedKey(key=text, record=record)
+
+
+@routes.get("/keys", tags=["keys"], summary="List API keys")
+async def list_keys(gateway: GatewayDep, keeper: Keeper) -> list[ApiKey]:
+    """The keys of this tenant, without themselves."""
+    return await gateway.keys.listed(keeper.tenant)
+
+
+@routes.delete("/keys/{key_id}", tags=["keys"], summary="Revoke an API key")
+async def revoke_key(gateway: GatewayDep, keeper: Keeper, key_id: Annotated[str, Path(max_length=64)]) -> ApiKey:
+    """Take a key back, at once."""
+    return await gateway.keys.revoke(keeper.tenant, key_id)
+
+
+@routes.get("/platform", tags=["catalogue"], summary="What this platform is made of")
+async def platform(request: Request, gateway: GatewayDep) -> dict[str, Any]:
+    """Its version, and how each service stands."""
+    await gateway.admit(request)
+    return {"version": VERSION, "services": await _services(gateway)}
+
+
+async def _services(gateway: Gateway) -> dict[str, Any]:
+    async def one(peer: Peer) -> dict[str, Any]:
+        try:
+            _, body = await peer.get("/ready")
+        except Unavailable as error:
+            return {"status": "away", "message": error.message}
+        return body
+
+    bodies = await asyncio.gather(*(one(peer) for peer in gateway.peers.values()))
+    return dict(zip(gateway.peers, bodies, strict=True))
+
+
+async def relay(request: Request) -> Response:
+    """Pass a request on to the router: the caller's name is the gateway's word, whatever the request says."""
+    gateway: Gateway = opened_of(request)
+    caller = await gateway.admit(request)
+    headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
+    headers["authorization"] = f"Bearer {gateway.base.keys.sign('gateway', caller, TOKEN_SECONDS)}"
+    target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    body = await _body(request, gateway.base.settings.gateway.max_body_bytes)
+    stack = contextlib.AsyncExitStack()
+    relayed = gateway.router.relay(request.method, target, headers | telemetry.headers(), body)
+    status, answered, chunks = await stack.enter_async_context(relayed)
+
+    back = {name: value for name, value in answered if name.lower() in PASSED_BACK}
+
+    async def through() -> AsyncIterator[bytes]:
+        async with stack:
+            try:
+                async for chunk in chunks:
+                    yield chunk
+            except Unavailable:
+                if "text/event-stream" not in back.get("content-type", ""):
+                    raise  # a reader of events comes back with its last number; others must see that it broke
+        gateway.base.last_asked = asyncio.get_running_loop().time()
+
+    return StreamingResponse(through(), status, back)
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise Invalid("too_large", f"the request is larger than {limit:,} bytes", "send less at once")
+    return bytes(body)
+
+
+async def openapi(request: Request) -> Response:
+    """The OpenAPI document: the router's routes and the gateway's own."""
+    return JSONResponse(await _document(request))
+
+
+async def docs(request: Request) -> Response:
+    """The same for people; it needs no network."""
+    return HTMLResponse(page(await _document(request)), headers={"Content-Security-Policy": policy()})
+
+
+async def _document(request: Request) -> dict[str, Any]:
+    gateway: Gateway = opened_of(request)
+    own = request.app.openapi()
+    _, theirs = await gateway.router.get("/openapi.json")
+    health = {path: item for path, item in own["paths"].items() if not path.startswith("/v1")}
+    paths = {path: item for path, item in theirs["paths"].items() if path.startswith("/v1")}
+    paths |= {path: item for path, item in own["paths"].items() if path.startswith("/v1")}
+    schemas = theirs.get("components", {}).get("schemas", {}) | own.get("components", {}).get("schemas", {})
+    security = {"key": {"type": "http", "scheme": "bearer", "description": "An API key: `groundswell keys create`."}}
+    return {
+        "openapi": own["openapi"],
+        "info": {"title": "Groundswell", "version": VERSION, "description": "Agents that answer on evidence."},
+        "paths": dict(sorted(paths.items())) | health,
+        "components": {"schemas": schemas, "securitySchemes": security},
+        "security": [{"key": []}],
+    }
+
+
+async def ready(gateway: Gateway) -> dict[str, str]:
+    """Ready when all services are."""
+    services = await _services(gateway)
+    away = [name for name, body in services.items() if body.get("status") != "ready"]
+    if away:
+        raise Unavailable("not_ready", f"not ready: {', '.join(away)}", "groundswell status")
+    return {name: value for body in services.values() for name, value in body.get("details", {}).items()}
+
+
+def dress(app: FastAPI) -> None:
+    """What is not for the OpenAPI document: the document itself, and all that is passed on."""
+    app.add_route("/openapi.json", openapi, methods=["GET"], include_in_schema=False)
+    app.add_route("/docs", docs, methods=["GET"], include_in_schema=False)
+    app.add_route("/v1/{path:path}", relay, methods=METHODS, include_in_schema=False)
+
+
+service = Service(name="gateway", namespace="ai-router", routes=routes, opened=opened, check=ready, dress=dress)

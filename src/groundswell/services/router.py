@@ -1,0 +1,364 @@
+"""The router: which agent answers; creates, shows, streams and cancels runs; signs run tokens."""
+
+import contextlib
+import secrets
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
+from fastapi.responses import JSONResponse, Response
+
+from groundswell.backends.databases.calls import Journal
+from groundswell.backends.databases.connections import Database
+from groundswell.backends.databases.events import EventLog
+from groundswell.backends.databases.evidence import EvidenceStore
+from groundswell.backends.databases.runs import Accepted, RunStore
+from groundswell.core.agent import Agent
+from groundswell.core.errors import Conflict, Invalid, NotFound
+from groundswell.core.policy import Grant, SourceUse
+from groundswell.core.records import Event, Evidence, Message, NewRun, Part, Record, Route, Run, SourceKind, Thread
+from groundswell.core.records.events import Denial
+from groundswell.core.redaction import redact
+from groundswell.core.tool import Tool
+from groundswell.runtime import discovery
+from groundswell.runtime.base import Base
+from groundswell.runtime.grants import grant_for, judge, narrowed
+from groundswell.runtime.keys import CallerToken, RunToken
+from groundswell.runtime.service import Caller, Service, WorkerCaller, opened_of
+from groundswell.runtime.sse import stream
+
+routes = APIRouter(prefix="/v1", tags=["runs"])
+internal = APIRouter(prefix="/internal", include_in_schema=False)
+
+
+@dataclass
+class Router:
+    """What the routes work with."""
+
+    base: Base
+    database: Database
+    runs: RunStore
+    events: EventLog
+    evidence: EvidenceStore
+    journal: Journal
+    agents: dict[str, Agent]
+    tools: dict[str, Tool]
+
+    def grant(self, agent: Agent, caller: CallerToken, granted: tuple[str, ...] = ()) -> Grant:
+        """What an agent may do for a caller."""
+        return grant_for(agent, caller.tenant, self.base.policy, caller=caller.caller, granted=granted)
+
+    def chosen(self, request: NewRun) -> Route:
+        """Which agent answers. An explicit one wins; with one agent installed there is nothing to choose."""
+        if request.agent:
+            self.agent(request.agent)
+            return Route(agent=request.agent, confidence=1.0, reason="named by the caller")
+        first = next(iter(self.agents))
+        others = ", ".join(name for name in self.agents if name != first)
+        if others:
+            hint = f"name one: --agent {first}; there are {first}, {others}"
+            raise Invalid("agent_needed", "several agents could answer", hint)
+        return Route(agent=first, confidence=1.0, reason="the only agent that is installed")
+
+    def agent(self, name: str) -> Agent:
+        """An agent by name; raises NotFound."""
+        if name not in self.agents:
+            known = ", ".join(self.agents)
+            raise NotFound("no_agent", f"there is no agent {name!r}", f"there are: {known}")
+        return self.agents[name]
+
+    async def accept(self, request: NewRun, caller: CallerToken, key: str, call: dict[str, Any] | None = None) -> Run:
+        """Store a run, or store that policy refuses it."""
+        request = request.model_copy(update={"input": tuple(_without_secrets(m) for m in request.input)})
+        route = self.chosen(request)
+        agent = self.agents[route.agent]
+        granted = tuple(request.sources.values()) if caller.local else ()
+        grant = self.grant(agent, caller, granted)
+        new = Accepted(
+            id=f"run_{secrets.token_hex(10)}",
+            tenant=caller.tenant,
+            caller=caller.caller,
+            request=request,
+            route=route,
+            budget=narrowed(grant.limits, request.limits),
+            thread=request.thread or f"thread_{secrets.token_hex(8)}",
+            granted=granted,
+            call=call,
+            idempotency_key=key,
+            queued_at_most=self.base.settings.runs.queued_per_tenant,
+        )
+        for kind, source in request.sources.items():
+            verdict = judge(discovery.policies().values(), SourceUse(kind=kind, source=source), grant)
+            if not verdict.allowed:
+                denial = Denial(subject=source, rule=verdict.rule, message=verdict.message, hint=verdict.hint)
+                return await self.runs.denied(new, denial)
+        return await self.runs.create(new)
+
+
+def _without_secrets(message: Message) -> Message:
+    parts = tuple(part.model_copy(update={"text": redact(part.text)}) for part in message.parts)
+    return message.model_copy(update={"parts": parts})
+
+
+@contextlib.asynccontextmanager
+async def opened(base: Base) -> AsyncGenerator[Router]:
+    """Connect to the database."""
+    database = base.database("router")
+    await database.open()
+    try:
+        yield Router(
+            base,
+            database,
+            RunStore(database),
+            EventLog(database),
+            EvidenceStore(database),
+            Journal(database),
+            discovery.agents(),
+            discovery.tools(),
+        )
+    finally:
+        await database.close()
+
+
+RouterDep = Annotated[Router, Depends(opened_of)]
+
+
+async def _run(run_id: str, router: RouterDep, caller: Caller) -> Run:
+    """The run of the path; 404 also for another tenant's, before any stream begins."""
+    return await router.runs.get(caller.tenant, run_id)
+
+
+RunDep = Annotated[Run, Depends(_run)]
+
+
+class Page(Record):
+    """Some runs, and where the next ones begin."""
+
+    runs: tuple[Run, ...]
+    next: str = ""
+
+
+class AgentView(Record):
+    """An agent as this caller may use it."""
+
+    name: str
+    description: str
+    intents: tuple[str, ...]
+    sources: tuple[str, ...]
+    tools: tuple[str, ...]
+    grant: Grant
+
+
+class ToolView(Record):
+    """A tool."""
+
+    name: str
+    description: str
+    effect: str
+    seconds: float
+    arguments: dict[str, Any]
+    agents: tuple[str, ...]
+
+
+class NewCall(Record):
+    """A request for a run of one tool call, under an agent's policies."""
+
+    agent: str
+    arguments: dict[str, Any] = {}
+    sources: dict[SourceKind, str] = {}
+
+
+class CallView(Record):
+    """A call of a run, with its result."""
+
+    call: str
+    tool: str
+    arguments: dict[str, Any]
+    state: str
+    attempt: int
+    result: dict[str, Any] | None
+
+
+FOLLOWED: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}, "model": Event}}
+STREAMED: dict[int | str, dict[str, Any]] = {201: {"content": {"text/event-stream": {}}, "model": Run}}
+
+
+@routes.post("/runs", status_code=201, response_model=None, responses=STREAMED, summary="Start a run")
+async def start(
+    body: NewRun,
+    request: Request,
+    router: RouterDep,
+    caller: Caller,
+    idempotency_key: Annotated[str, Header(max_length=200, description="The same key gives the first run again.")] = "",
+) -> Response:
+    """Accept a run; it is durable when this returns. With `Accept: text/event-stream` its events follow at once.
+
+    A client that leaves the stream does not end the run.
+    """
+    run = await router.accept(body, caller, idempotency_key)
+    location = {"Location": f"/v1/runs/{run.id}"}
+    if "text/event-stream" in request.headers.get("accept", ""):
+        return stream(router.events.follow(caller.tenant, run.id), 201, location)
+    return JSONResponse(run.model_dump(mode="json"), 201, location)
+
+
+@routes.get("/runs", summary="List runs, newest first")
+async def listed(
+    router: RouterDep,
+    caller: Caller,
+    cursor: Annotated[str, Query(max_length=200)] = "",
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    thread: Annotated[str, Query(max_length=64)] = "",
+    status: Annotated[str, Query(max_length=16)] = "",
+) -> Page:
+    """Runs of this caller's tenant; `next` is the cursor of the page that follows."""
+    runs, following = await router.runs.listed(caller.tenant, cursor=cursor, limit=limit, thread=thread, status=status)
+    return Page(runs=tuple(runs), next=following)
+
+
+@routes.get("/runs/{run_id}", summary="Show a run")
+async def show(run: RunDep) -> Run:
+    """A run as it stands: with its answer, once it has one."""
+    return run
+
+
+@routes.get("/runs/{run_id}/events", response_model=None, responses=FOLLOWED, summary="Follow a run's events")
+async def events(
+    run: RunDep, router: RouterDep, last_event_id: Annotated[int, Header(ge=0, le=2**31 - 1)] = 0
+) -> Response:
+    """What happened in a run, then what happens, until it ends; after `Last-Event-ID`, exactly."""
+    return stream(router.events.follow(run.tenant, run.id, after=last_event_id))
+
+
+@routes.get("/runs/{run_id}/calls", summary="The calls of a run")
+async def calls(run: RunDep, router: RouterDep) -> list[CallView]:
+    """Every tool call of a run with its result, in the order in which they were begun."""
+    return [CallView.model_validate(row) for row in await router.journal.of_run(run.tenant, run.id)]
+
+
+@routes.post("/runs/{run_id}/cancel", summary="Cancel a run")
+async def cancel(run: RunDep, router: RouterDep) -> Run:
+    """Ask a run to stop; its last event says when it did."""
+    return await router.runs.cancel(run.tenant, run.id)
+
+
+@routes.get("/evidence/{digest}", summary="Read evidence")
+async def evidence(
+    router: RouterDep,
+    caller: Caller,
+    digest: Annotated[str, Path(pattern=r"^[0-9a-f]{8,64}$")],
+    run: Annotated[str, Query(max_length=64)] = "",
+    source: Annotated[str, Query(max_length=2000)] = "",
+) -> Evidence:
+    """The stored bytes behind a citation; 8 characters of the digest are enough."""
+    found = await router.evidence.get(caller.tenant, digest, run=run, source=source)
+    if found is None:
+        raise NotFound("no_evidence", f"there is no evidence {digest}", "a run's answer names its evidence")
+    return found
+
+
+@routes.get("/threads", tags=["threads"], summary="List threads, latest first")
+async def threads(router: RouterDep, caller: Caller, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> list[Thread]:
+    """Conversations of this caller's tenant."""
+    return await router.runs.threads(caller.tenant, limit)
+
+
+@routes.get("/threads/{thread_id}", tags=["threads"], summary="Show a thread")
+async def thread(router: RouterDep, caller: Caller, thread_id: Annotated[str, Path(max_length=64)]) -> Thread:
+    """One conversation; its runs are at `/v1/runs?thread=`."""
+    return await router.runs.thread(caller.tenant, thread_id)
+
+
+@routes.get("/agents", tags=["catalogue"], summary="List agents")
+async def agents(router: RouterDep, caller: Caller) -> list[AgentView]:
+    """The agents, as this caller may use them."""
+    return [_agent_view(router, agent, caller) for agent in router.agents.values()]
+
+
+@routes.get("/agents/{name}", tags=["catalogue"], summary="Show an agent")
+async def agent(router: RouterDep, caller: Caller, name: Annotated[str, Path(max_length=64)]) -> AgentView:
+    """What an agent may do for this caller: what it declares, narrowed by `policy.toml`."""
+    return _agent_view(router, router.agent(name), caller)
+
+
+@routes.get("/tools", tags=["catalogue"], summary="List tools")
+async def tools(router: RouterDep, caller: Caller) -> list[ToolView]:
+    """The tools, and which agents this caller's tenant lets use them."""
+    granted = {name: router.grant(agent, caller).tools for name, agent in router.agents.items()}
+    return [
+        ToolView(
+            name=tool.name,
+            description=tool.description,
+            effect=tool.effect,
+            seconds=tool.seconds,
+            arguments=tool.schema(),
+            agents=tuple(name for name, names in granted.items() if tool.name in names),
+        )
+        for tool in router.tools.values()
+    ]
+
+
+@routes.post("/tools/{name}/calls", status_code=201, tags=["catalogue"], summary="Call one tool")
+async def call(
+    body: NewCall,
+    router: RouterDep,
+    caller: Caller,
+    name: Annotated[str, Path(max_length=64)],
+    idempotency_key: Annotated[str, Header(max_length=200)] = "",
+) -> Run:
+    """A run of one call, under an agent's policies: same token, journal, budget and events as every run."""
+    if name not in router.tools:
+        raise NotFound("no_tool", f"there is no tool {name!r}", "GET /v1/tools lists them")
+    said = Message(parts=(Part(text=f"call {name}"),))
+    request = NewRun(input=(said,), agent=body.agent, sources=body.sources)
+    return await router.accept(request, caller, idempotency_key, {"tool": name, "arguments": body.arguments})
+
+
+class Lease(Record):
+    """Which lease a worker wants a token for."""
+
+    run: str
+    epoch: int
+
+
+class SignedToken(Record):
+    """A run token, and how long it is good for."""
+
+    token: str
+    seconds: float
+
+
+@internal.post("/token")
+async def token(body: Lease, router: RouterDep, worker: WorkerCaller) -> SignedToken:
+    """A token for a worker that holds the lease."""
+    holder = await router.runs.leased(body.run, body.epoch, worker.worker)
+    if holder is None:
+        raise Conflict("epoch_over", f"worker {worker.worker} does not hold run {body.run} in epoch {body.epoch}")
+    seconds = router.base.settings.runs.token_seconds
+    claims = RunToken(body.run, body.epoch, holder.agent, holder.caller, holder.tenant)
+    return SignedToken(token=router.base.keys.sign("router", claims, seconds), seconds=seconds)
+
+
+def _agent_view(router: Router, agent: Agent, caller: CallerToken) -> AgentView:
+    grant = router.grant(agent, caller)
+    return AgentView(
+        name=agent.name,
+        description=agent.description,
+        intents=agent.intents,
+        sources=agent.sources,
+        tools=tuple(sorted(grant.tools)),
+        grant=grant,
+    )
+
+
+async def ready(router: Router) -> dict[str, str]:
+    """Whether the database answers."""
+    row = await router.database.row("SELECT max(number) AS schema FROM schema_migrations")
+    return {
+        "database": "embedded" if router.base.settings.database.url == "embedded:" else "external",
+        "schema": str(row["schema"] if row else 0),
+    }
+
+
+service = Service(name="router", namespace="ai-router", routes=routes, more=(internal,), opened=opened, check=ready)

@@ -1,0 +1,226 @@
+"""Stand-ins for the outside: exact, small and shipped, so that plugin authors test with them too."""
+
+import asyncio
+import hashlib
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from groundswell.backends.vectors import bm25
+from groundswell.core.errors import Conflict, Invalid, NotFound
+from groundswell.core.ports import CollectionInfo, Filter, Found, Point
+
+RRF_K, RRF_DEPTH = 60, 100
+
+
+class HashEmbedder:
+    """Vectors from words alone: texts that share words are near. No model, same vectors everywhere."""
+
+    def __init__(self, dimensions: int = 64) -> None:
+        self.name = f"hash-{dimensions}"
+        self.dimensions = dimensions
+
+    async def embed(self, texts: Sequence[str], *, kind: Literal["document", "query"]) -> list[list[float]]:
+        """One vector of unit length a text, in order."""
+        return [self._vector(text) for text in texts]
+
+    def _vector(self, text: str) -> list[float]:
+        vector = [0.0] * self.dimensions
+        for word in re.findall(r"\w+", text.lower()) or [""]:
+            digest = hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+            place = int.from_bytes(digest[:6], "big") % self.dimensions
+            vector[place] += 1.0 if digest[7] % 2 else -1.0
+        if not any(vector):  # two words undid each other
+            vector[0] = 1.0
+        return _unit(vector)
+
+
+class _Exact:
+    """A collection of `ExactVectors`."""
+
+    def __init__(self, info: CollectionInfo) -> None:
+        self.info = info
+        self.points: dict[str, Point] = {}
+        self.words: dict[str, dict[int, float]] = {}
+
+    def store(self, point: Point) -> None:
+        words = bm25.document(point.text)
+        self.points[point.id] = point.model_copy(update={"dense": tuple(_unit(point.dense)), "text": ""})
+        self.words[point.id] = dict(zip(words.indices, words.values, strict=True))
+
+    def remove(self, id_: str) -> None:
+        self.points.pop(id_, None)
+        self.words.pop(id_, None)
+
+    def matching(self, where: Filter | None) -> list[str]:
+        return [id_ for id_, point in sorted(self.points.items()) if _matches(point.payload, where)]
+
+    def cosine(self, dense: Sequence[float], where: Filter | None) -> list[tuple[str, float]]:
+        asked = _unit(dense)
+        scores = [
+            (id_, math.fsum(a * b for a, b in zip(asked, self.points[id_].dense, strict=True)))
+            for id_ in self.matching(where)
+            if self.points[id_].dense
+        ]
+        return sorted(scores, key=lambda hit: -hit[1])
+
+    def bm25(self, text: str, where: Filter | None) -> list[tuple[str, float]]:
+        asked = bm25.query(text).indices
+        stored = [words for words in self.words.values() if words]
+        seen = Counter(word for words in stored for word in words)
+        weight = {word: math.log((len(stored) - seen[word] + 0.5) / (seen[word] + 0.5) + 1) for word in asked}
+        scores = [
+            (id_, sum(weight[word] * self.words[id_].get(word, 0.0) for word in asked)) for id_ in self.matching(where)
+        ]
+        return sorted((hit for hit in scores if hit[1] > 0), key=lambda hit: -hit[1])
+
+
+class ExactVectors:
+    """The vectors port in memory, by comparing everything with everything: what real stores are measured against."""
+
+    scheme = "exact"
+
+    def __init__(self) -> None:
+        self._collections: dict[tuple[str, str], _Exact] = {}
+
+    async def ensure(self, tenant: str, collection: CollectionInfo, *, keywords: Sequence[str] = ()) -> None:
+        """Make a collection, or check the one that is there."""
+        if not tenant or not collection.name:
+            raise Invalid("bad_name", "a tenant and a collection have names")
+        if collection.dimensions < 0 or not (collection.dimensions or collection.sparse):
+            raise Invalid("bad_collection", "a collection needs dense vectors, a text index, or both")
+        there = self._collections.setdefault((tenant, collection.name), _Exact(collection))
+        if there.info != collection:
+            raise Conflict("embedding_changed", f"{collection.name!r} is {there.info}")
+
+    async def drop(self, tenant: str, collection: str) -> None:
+        """Remove a collection."""
+        self._collections.pop((tenant, collection), None)
+
+    async def collections(self, tenant: str) -> list[CollectionInfo]:
+        """A tenant's collections."""
+        return [there.info for (owner, _), there in sorted(self._collections.items()) if owner == tenant]
+
+    async def upsert(self, tenant: str, collection: str, points: Sequence[Point]) -> None:
+        """Store points."""
+        there = self._collection(tenant, collection)
+        for point in points:
+            if point.dense:
+                _check_dense(there.info, point.dense)
+            if point.text and not there.info.sparse:
+                raise Invalid("no_text_index", f"{collection!r} has no text index")
+            try:
+                json.dumps(point.payload, allow_nan=False)
+            except (TypeError, ValueError) as error:
+                raise Invalid("bad_payload", str(error)) from error
+        for point in points:
+            there.store(point)
+
+    async def search(
+        self,
+        tenant: str,
+        collection: str,
+        *,
+        dense: Sequence[float] = (),
+        text: str = "",
+        where: Filter | None = None,
+        limit: int = 10,
+    ) -> list[Found]:
+        """Nearest by cosine, by BM25, or by both."""
+        there = self._collection(tenant, collection)
+        if limit < 0:
+            raise Invalid("bad_limit", "a search gives no fewer than 0 results")
+        if dense:
+            _check_dense(there.info, dense)
+        if text and not there.info.sparse:
+            raise Invalid("no_text_index", f"{collection!r} has no text index")
+        lists = [there.cosine(dense, where)] if dense else []
+        lists += [there.bm25(text, where)] if text else []
+        hits = _fused(lists, limit) if len(lists) == 2 else [hit for hits in lists for hit in hits]
+        return [Found(id=id_, score=score, payload=there.points[id_].payload) for id_, score in hits[:limit]]
+
+    async def delete(
+        self, tenant: str, collection: str, *, ids: Sequence[str] = (), where: Filter | None = None
+    ) -> None:
+        """Remove points by id or by filter."""
+        there = self._collection(tenant, collection)
+        for id_ in {*ids, *(there.matching(where) if where is not None else ())}:
+            there.remove(id_)
+
+    async def scroll(
+        self, tenant: str, collection: str, *, where: Filter | None = None, batch: int = 1000
+    ) -> AsyncIterator[Point]:
+        """All points, in the order of their ids."""
+        there = self._collection(tenant, collection)
+        for id_ in there.matching(where):
+            yield there.points[id_]
+
+    async def count(self, tenant: str, collection: str, *, where: Filter | None = None) -> int:
+        """How many points there are."""
+        return len(self._collection(tenant, collection).matching(where))
+
+    async def snapshot(self, tenant: str, collection: str, file: Path) -> None:
+        """Write all of a collection into one file."""
+        there = self._collection(tenant, collection)
+        points = [point.model_dump() for point in there.points.values()]
+        words = {id_: list(words.items()) for id_, words in there.words.items()}
+        stored = json.dumps({"info": there.info.model_dump(), "points": points, "words": words})
+        await asyncio.to_thread(file.write_text, stored)
+
+    async def restore(self, tenant: str, collection: str, file: Path) -> None:
+        """Make a collection what a snapshot says."""
+        try:
+            stored = json.loads(await asyncio.to_thread(file.read_bytes))
+            info = CollectionInfo.model_validate(stored["info"])
+            there = _Exact(info.model_copy(update={"name": collection}))
+            there.points = {point["id"]: Point(**point) for point in stored["points"]}
+            there.words = {id_: dict(pairs) for id_, pairs in stored["words"].items()}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise Invalid("bad_snapshot", f"{file} is not a snapshot: {error}") from error
+        self._collections[tenant, collection] = there
+
+    async def close(self) -> None:
+        """Nothing to give up."""
+
+    def _collection(self, tenant: str, collection: str) -> _Exact:
+        there = self._collections.get((tenant, collection))
+        if there is None:
+            raise NotFound("no_collection", f"there is no collection {collection!r}")
+        return there
+
+
+def _fused(lists: Iterable[Sequence[tuple[str, float]]], limit: int) -> list[tuple[str, float]]:
+    total: dict[str, float] = {}
+    for hits in lists:
+        rounded = [(id_, round(score, 6)) for id_, score in hits[: max(RRF_DEPTH, 4 * limit)]]
+        positive = [(id_, score) for id_, score in rounded if score > 0]
+        for id_, score in positive:
+            rank = 1 + sum(other > score for _, other in positive)
+            total[id_] = total.get(id_, 0.0) + 1 / (RRF_K + rank)
+    return sorted(total.items(), key=lambda hit: -hit[1])
+
+
+def _matches(payload: dict[str, Any], where: Filter | None) -> bool:
+    for key, asked in (where or {}).items():
+        wanted = [asked] if isinstance(asked, str | int) else list(asked)
+        there: Any = payload.get(key)
+        values: list[Any] = list(there) if isinstance(there, list | tuple) else [there]
+        if not any(type(value) is type(one) and value == one for value in values for one in wanted):
+            return False
+    return True
+
+
+def _check_dense(info: CollectionInfo, dense: Sequence[float]) -> None:
+    if len(dense) != info.dimensions:
+        raise Invalid("wrong_dimensions", f"{info.name!r} holds {info.dimensions} dimensions, not {len(dense)}")
+    if not all(map(math.isfinite, dense)):
+        raise Invalid("bad_vector", "a vector holds a number that is not finite")
+
+
+def _unit(vector: Sequence[float]) -> list[float]:
+    length = math.sqrt(math.fsum(value * value for value in vector))
+    return [value / length for value in vector] if length else list(vector)

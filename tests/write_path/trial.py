@@ -1,0 +1,203 @@
+"""An agent and tools made to be killed: what the write path is tried on. Found as an extension is."""
+
+import asyncio
+import os
+import random
+import uuid
+from pathlib import Path
+from typing import Annotated, Any, NotRequired, TypedDict
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import RetryPolicy, Send
+
+from groundswell.core.agent import Agent, Update
+from groundswell.core.context import RunContext, ToolContext
+from groundswell.core.records import Answer, Excerpt, Limits, Record
+from groundswell.core.tool import tool
+
+LOGS: dict[str, Path] = {}
+
+
+def write_line(name: str, text: str) -> None:
+    """One atomic append to a log of this trial."""
+    handle = os.open(LOGS["folder"] / name, os.O_APPEND | os.O_CREAT | os.O_WRONLY)
+    os.write(handle, f"{text}\n".encode())
+    os.close(handle)
+
+
+def lines(name: str) -> list[str]:
+    file = LOGS["folder"] / name
+    return file.read_text().splitlines() if file.exists() else []
+
+
+class Looked(Record):
+    """What the trial tool says."""
+
+    value: str
+    nonce: str
+    excerpt: Excerpt
+
+
+def value_of(q: str) -> str:
+    return f"v-{q}"
+
+
+@tool(seconds=5)
+async def trial_look(context: ToolContext, q: str, wait: float = 0.003) -> Looked:
+    """A read whose value depends on the request, and whose nonce on the execution."""
+    nonce = uuid.uuid4().hex
+    write_line("executions.log", f"{context.key} {nonce}")
+    await asyncio.sleep(random.uniform(0.0, wait))
+    return Looked(value=value_of(q), nonce=nonce, excerpt=Excerpt(source=f"repo:{q}#L1", text=f"line of {q}"))
+
+
+async def marked(context: ToolContext, arguments: dict[str, Any]) -> str | None:
+    """Whether the effect happened."""
+    return "marked" if context.key in lines("effects.log") else None
+
+
+@tool(effect="write", seconds=1.0, probe=marked)
+async def trial_mark(context: ToolContext, text: str) -> str:
+    """An effect: a line with the idempotency key; its target does not look for duplicates."""
+    await asyncio.sleep(random.uniform(0.0, 0.004))
+    write_line("effects.log", context.key)
+    await asyncio.sleep(random.uniform(0.0, 0.004))
+    return "marked"
+
+
+def joined(left: list[str], right: list[str]) -> list[str]:
+    return left + right
+
+
+class State(TypedDict):
+    """What the graph remembers."""
+
+    question: str
+    topic: NotRequired[str]
+    found: NotRequired[Annotated[list[str], joined]]
+    rounds: NotRequired[int]
+    answer: NotRequired[dict[str, Any]]
+
+
+async def look(runtime: Runtime[RunContext], q: str) -> str:
+    return (await runtime.context.tools.call("trial_look", returns=Looked, q=q)).value
+
+
+async def gather(state: State, runtime: Runtime[RunContext]) -> Update:
+    """Parallel branches of two calls each, which race, and one request made twice."""
+
+    async def branch(name: str) -> list[str]:
+        first = await look(runtime, f"{state['question']}/{name}")
+        return [first, await look(runtime, first)]
+
+    groups = await asyncio.gather(branch("a"), branch("b"), branch("c"))
+    twins = await asyncio.gather(look(runtime, "same"), look(runtime, "same"))
+    return {"found": [value for group in groups for value in group] + list(twins), "rounds": 0}
+
+
+async def plan(state: State, runtime: Runtime[RunContext]) -> Update:
+    """States a fact and makes no call."""
+    runtime.context.note("plan", topics=3)
+    return {}
+
+
+def topics(state: State) -> list[Send]:
+    return [Send("research", {"topic": str(number)}) for number in range(3)]
+
+
+async def research(state: State, runtime: Runtime[RunContext]) -> Update:
+    """One of a fan-out. Its first try fails after the call, and is made again in place."""
+    assert runtime.execution_info is not None
+    runtime.context.note("topic", number=state["topic"])
+    found = await look(runtime, f"topic {state['topic']}")
+    if runtime.execution_info.node_attempt == 1:
+        raise ConnectionError
+    return {"found": [found]}
+
+
+async def loop(state: State, runtime: Runtime[RunContext]) -> Update:
+    """Runs three times."""
+    return {"found": [await look(runtime, f"round {state['rounds']}")], "rounds": state["rounds"] + 1}
+
+
+async def act(state: State, runtime: Runtime[RunContext]) -> Update:
+    """Looks, then acts."""
+    found = await look(runtime, "before acting")
+    return {"found": [found, await runtime.context.tools.call("trial_mark", returns=str, text=state["question"])]}
+
+
+async def conclude(state: State) -> Update:
+    """No calls, no facts."""
+    return {"answer": Answer(text=" ".join(sorted(state["found"]))).model_dump(mode="json")}
+
+
+def expected(question: str) -> str:
+    """The answer, from the tools' definition alone."""
+    found = []
+    for name in "abc":
+        first = value_of(f"{question}/{name}")
+        found += [first, value_of(first)]
+    found += [value_of("same")] * 2 + [value_of(f"topic {n}") for n in range(3)]
+    found += [value_of(f"round {n}") for n in range(3)] + [value_of("before acting"), "marked"]
+    return " ".join(sorted(found))
+
+
+again = RetryPolicy(initial_interval=0.001, jitter=False, max_attempts=2)
+graph = StateGraph(State, context_schema=RunContext)
+for node in (gather, plan, loop, act, conclude):
+    graph.add_node(node)
+graph.add_node(research, retry_policy=again)
+graph.add_edge(START, "gather")
+graph.add_edge("gather", "plan")
+graph.add_conditional_edges("plan", topics, ["research"])
+graph.add_edge("research", "loop")
+graph.add_conditional_edges("loop", lambda state: "loop" if state["rounds"] < 3 else "act", ["loop", "act"])
+graph.add_edge("act", "conclude")
+graph.add_edge("conclude", END)
+
+CALLS = 8 + 3 + 3 + 2
+NOTES = 1 + 3
+STEPS = 1 + 1 + 1 + 3 + 1 + 1
+
+trial = Agent(
+    name="trial",
+    description="An agent made to be killed.",
+    intents=("try the write path",),
+    tools=frozenset({"trial_look", "trial_mark"}),
+    limits=Limits(steps=20, tool_calls=60),
+    graph=graph,
+)
+
+
+async def crash(state: State) -> Update:
+    """Raises what no agent should."""
+    raise RuntimeError("boom")
+
+
+broken = Agent(
+    name="broken",
+    description="An agent that raises.",
+    intents=("raise",),
+    tools=frozenset(),
+    graph=StateGraph(State, context_schema=RunContext).add_node(crash).add_edge(START, "crash"),
+)
+
+
+async def spin(state: State, runtime: Runtime[RunContext]) -> Update:
+    """Never ends by itself."""
+    rounds = state.get("rounds", 0)
+    return {"rounds": rounds + 1, "found": [await look(runtime, f"spin {rounds}")]}
+
+
+endless = Agent(
+    name="endless",
+    description="An agent that never ends.",
+    intents=("spin",),
+    tools=frozenset({"trial_look"}),
+    limits=Limits(steps=400, tool_calls=400),
+    graph=StateGraph(State, context_schema=RunContext)
+    .add_node(spin)
+    .add_edge(START, "spin")
+    .add_conditional_edges("spin", lambda state: "spin", ["spin"]),
+)
