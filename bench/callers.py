@@ -8,13 +8,15 @@ The floor is what a search for the name as a word would answer.
 
 import argparse
 import asyncio
+import contextlib
 import json
 import platform
 import random
 import re
 import sys
+import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,9 +26,10 @@ from language_server import LanguageServer
 from material import PACKAGES, Package, prepare
 from oracles import LANGUAGE_IDS, SUFFIXES, server
 
+from groundswell.backends.repos.index import Stored
+from groundswell.backends.repos.repositories import Repositories
 from groundswell.core.ports import Repo
-sys.path.insert(0,'/tmp/b2')
-from opened import opened
+from groundswell.runtime.cpu import CpuWorkers
 
 RESULTS = Path(__file__).parent / "results" / "callers.json"
 CONFIDENCE = 0.5
@@ -240,7 +243,8 @@ async def sample(
     """
     chosen: list[tuple[Named, set[Line]]] = []
     for kind in ("imported", "methods"):
-        candidates = [symbol for symbol in everything if symbol.kind == kind]
+        by_name = {(symbol.path, symbol.chain): symbol for symbol in everything if symbol.kind == kind}
+        candidates = list(by_name.values())  # overloads once
         draw.shuffle(candidates)
         found = 0
         for symbol in candidates:
@@ -256,9 +260,31 @@ async def sample(
     return chosen
 
 
-async def measure(
-    package: Package, cache: Path, wanted: int, seed: int, opened: Callable[[Path], Any]
-) -> Report:
+class Forgetful:
+    """A store of facts that is always empty, so that every run reads every file."""
+
+    async def load(self, tenant: str, repo: str) -> Mapping[str, Stored]:
+        """Nothing."""
+        return {}
+
+    async def replace(self, tenant: str, repo: str, changed: Mapping[str, Stored], removed: Collection[str]) -> None:
+        """Nothing is kept."""
+
+
+@contextlib.asynccontextmanager
+async def opened(root: Path) -> AsyncIterator[Repo]:
+    """A folder as the platform opens it."""
+    workers = CpuWorkers(2)
+    with tempfile.TemporaryDirectory() as cache:
+        repositories = Repositories(cache=Path(cache), workers=workers, store=Forgetful())
+        try:
+            yield await repositories.open(f"path:{root}", tenant="bench")
+        finally:
+            await repositories.close()
+            await workers.close()
+
+
+async def measure(package: Package, cache: Path, wanted: int, seed: int) -> Report:
     """Ask the oracle and ourselves about the same symbols."""
     root = prepare(package, cache)
     files = source_files(root, package.language)
@@ -366,7 +392,7 @@ def main() -> int:
     ]
     reports: list[Report] = []
     for package in chosen:
-        report = asyncio.run(measure(package, options.cache, options.symbols, options.seed, opened))
+        report = asyncio.run(measure(package, options.cache, options.symbols, options.seed))
         show(report, options.misses)
         reports.append(report)
     missed = summary(reports)

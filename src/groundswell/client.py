@@ -32,15 +32,18 @@ class Client:
     def __init__(
         self, url: str, key: str = "", *, patience: float = 30.0, transport: httpx2.AsyncBaseTransport | None = None
     ) -> None:
-        """`patience` is for how many seconds a stream that broke is taken up again."""
+        """`patience` is for how many seconds a stream that broke is taken up again. Raises Unavailable."""
         self.url, self.patience = url.rstrip("/"), patience
-        self._http = httpx2.AsyncClient(
-            base_url=self.url,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=httpx2.Timeout(SECONDS, connect=5.0),
-            transport=transport,
-            trust_env=False,
-        )
+        try:
+            self._http = httpx2.AsyncClient(
+                base_url=self.url,
+                headers={"Authorization": f"Bearer {key}"} if key else {},
+                timeout=httpx2.Timeout(SECONDS, connect=5.0),
+                transport=transport,
+                trust_env=False,
+            )
+        except httpx2.InvalidURL as error:
+            raise _no_address(self.url) from error
 
     async def __aenter__(self) -> Self:
         """Use it in `async with`, so that its connections are given up."""
@@ -191,8 +194,6 @@ class Client:
             response = await self._http.request(method, path, **given)
         except httpx2.TransportError as error:
             raise self._away(error) from error
-        except httpx2.InvalidURL as error:
-            raise _no_address(self.url) from error
         if response.is_error:
             raise _refused(response)
         try:

@@ -16,7 +16,7 @@ PIECES = st.sampled_from(
 TEXTS = st.lists(PIECES, max_size=40).map("".join)
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=8000, deadline=None)
 @given(TEXTS, st.data())
 def test_however_a_stream_is_cut_it_gives_what_the_whole_gives(text, data):
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=12)))
@@ -26,7 +26,7 @@ def test_however_a_stream_is_cut_it_gives_what_the_whole_gives(text, data):
     assert out == redact(text)
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=8000, deadline=None)
 @given(TEXTS)
 def test_redacting_again_changes_nothing_and_no_line_moves(text):
     once = redact(text)

@@ -113,7 +113,7 @@ class Ground:
     evidence: Evidence
     start: int  # of the quote in the evidence's text
     end: int
-    lines: frozenset[int]  # of the source: those of the quote, and the first and last that are cited
+    lines: frozenset[int]  # of the source: those of the quote, and the first that is cited
 
     @property
     def base(self) -> str:
@@ -208,7 +208,7 @@ def _lines(
     start, end = asked or own
     if not start <= first <= last <= end:
         return None
-    return frozenset({*range(first, last + 1), start, end})
+    return frozenset({*range(first, last + 1), start})
 
 
 class Basis:
@@ -241,7 +241,7 @@ class Basis:
             if not self._knows_name(name):
                 return f"{name.text!r} does not stand there"
         near = mentions(self.near)
-        far = [(mentions(line), line) for line in self.far]
+        far = [mentions(line) for line in self.far]
         if missing := self._unknown_figure(near, far):
             return f"{missing} does not stand there"
         if not self._is_about():
@@ -275,32 +275,34 @@ class Basis:
         )
         return any(is_named_by(day, name.text) for day in days)
 
-    def _unknown_figure(self, near: Mentions, far: Sequence[tuple[Mentions, str]]) -> str:
+    def _unknown_figure(self, near: Mentions, far: Sequence[Mentions]) -> str:
         for number in self.claim.numbers:
             if not self._knows_number(number, near, far):
                 return f"{number.value:g}"
         for readings in self.claim.days:
-            if not any(_knows_day(readings, known) for known in (near, *(known for known, _ in far))):
+            if not any(_knows_day(readings, known) for known in (near, *far)):
                 return "the date"
         for clock in self.claim.clocks:
-            if not any(_knows_clock(clock, known) for known in (near, *(known for known, _ in far))):
+            if not any(_knows_clock(clock, known) for known in (near, *far)):
                 return f"{clock.hour}:{clock.minute:02}"
         for version in self.claim.versions:
-            if not any(version in known.versions for known in (near, *(known for known, _ in far))):
+            if not any(version in known.versions for known in (near, *(far if not near.versions else ()))):
                 return version
         for place in self.claim.places:
             if not self._knows_place(place):
                 return f"line {place.start}"
         return ""
 
-    def _knows_number(self, number: Number, near: Mentions, far: Sequence[tuple[Mentions, str]]) -> bool:
+    def _knows_number(self, number: Number, near: Mentions, far: Sequence[Mentions]) -> bool:
         if self.counts and number.value == len(self.grounds):
             return True
         if number.parts and all(self._knows_number(Number(part), near, far) for part in number.parts):
             return True
         if _has(near, number) or any(value == number.value for value in self._attached):
             return True
-        return any(_has(known, number) and len(content(line) & self.words) > 0 for known, line in far)
+        if any(number.beside & other.beside for other in near.numbers):
+            return False  # the quote itself says how many of these there are
+        return any(_has(known, number) for known in far)
 
     @cached_property
     def _attached(self) -> list[float]:
@@ -317,7 +319,8 @@ class Basis:
         for ground in self.grounds:
             path = ground.base.partition(":")[2]
             fits = not place.path or path == place.path or path.endswith(f"/{place.path}")
-            if fits and wanted <= ground.lines:
+            whole = _span(ground.citation.source) == (place.start, place.end)
+            if fits and (wanted <= ground.lines or whole):
                 return True
         together = {line for ground in self.grounds for line in ground.lines}
         if not place.path and place.start != place.end and wanted <= together:
@@ -328,8 +331,10 @@ class Basis:
         """A claim that names nothing must at least share words with what it cites."""
         if not self.words:
             return False
-        there = content("\n".join([self.near, *self.far]))
-        return len(self.words & there) >= max(1, len(self.words) * _SHARED) or bool(names(self.text))
+        shared = len(self.words & content("\n".join([self.near, *self.far])))
+        if names(self.text) or self.claim.days or self.claim.places:
+            return True
+        return shared >= (1 if self.claim.numbers or self.claim.versions else len(self.words) * _SHARED)
 
 
 def _sentences(text: str) -> Iterator[str]:

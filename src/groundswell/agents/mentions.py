@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
+from groundswell.agents.words import content
+
 MONTHS = "january february march april may june july august september october november december".split()  # noqa: SIM905
 WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday".split()  # noqa: SIM905
 _SMALL = """zero - two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
@@ -84,6 +86,8 @@ _NUMBER = re.compile(
     r"(?<![\w.])(?P<n>\d{1,3}(?:[,_'\u00a0\u2009\u202f ]\d{3})+(?:\.\d+)?(?!\d)|\d+(?:_\d+)+|\d+(?:\.\d+)?)"
     r"(?:[ \u00a0\u2009\u202f]?(?P<unit>%|[A-Za-zµ]+))?"
 )
+_WORD_BEFORE = re.compile(r"([A-Za-z_]+)[\s=:(]*$")
+_WORD_AFTER = re.compile(r"\s?([A-Za-z]+)")
 _WEAK = re.compile(r"([A-Za-z]+)[-_]?(\d+(?:\.\d+)?)(?![\w.])")
 _SPELT = re.compile(
     rf"\b(?P<w>{'|'.join(_NUMBER_WORDS)})\b(?:[ -](?P<scale>{'|'.join(_SCALES)})\b)?(?:[ -](?P<unit>[a-z]+))?",
@@ -98,6 +102,7 @@ class Number(NamedTuple):
     unit: str = ""
     factor: float = 1.0
     parts: tuple[float, ...] = ()  # what it is if the spaces in it separate numbers, not thousands
+    beside: frozenset[str] = frozenset()  # the stems of the words next to it
 
     def same(self, other: "Number") -> bool:
         """Whether both say the same amount; a bare number agrees with any unit."""
@@ -167,7 +172,7 @@ def mentions(text: str) -> Mentions:
     text = _taken(text, _VERSION, lambda m: found.versions.append(m.group().removeprefix("v")))
     found.rest = text
     for match in _NUMBER.finditer(text):
-        found.numbers.append(_number(match))
+        found.numbers.append(_number(match)._replace(beside=_beside(text, match)))
     for match in _SPELT.finditer(text):
         value = _NUMBER_WORDS[match.group("w").lower()] * _SCALES.get((match.group("scale") or "").lower(), 1)
         found.numbers.append(_with_unit(float(value), match.group("unit") or ""))
@@ -239,7 +244,8 @@ def _day(match: re.Match[str], days: list[tuple[Day, ...]]) -> bool:
         readings = (Day(year, second, first), Day(year, first, second))
     else:
         readings = (Day(year, int(groups["m"]), int(groups["d"])),)
-    valid = tuple(day for day in readings if day.month <= 12 and day.day <= 31)
+    is_named = groups.get("d") is None and groups.get("a") is None
+    valid = tuple(day for day in readings if 1 <= day.month <= 12 and (is_named or 1 <= day.day <= 31))
     if valid:
         days.append(valid)
     return bool(valid)
@@ -260,6 +266,13 @@ def _number(match: re.Match[str]) -> Number:
         value = -value
     parts = tuple(map(float, written.split(" "))) if " " in written and "," not in written else ()
     return _with_unit(value, match.group("unit") or "", parts)
+
+
+def _beside(text: str, match: re.Match[str]) -> frozenset[str]:
+    before = _WORD_BEFORE.search(text[max(0, match.start() - 40) : match.start()])
+    after = _WORD_AFTER.match(text, match.end("n"))
+    words = {word for found in (before, after) if found for word in content(found.group(1))}
+    return frozenset(word for word in words if not is_unit(word))
 
 
 def _with_unit(value: float, unit: str, parts: tuple[float, ...] = ()) -> Number:

@@ -6,7 +6,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from groundswell.agents.mentions import is_unit, mentions
-from groundswell.agents.words import IRREGULAR, STOP, content, stem
+from groundswell.agents.ordinary import ORDINARY
+from groundswell.agents.words import STOP, content, stem
 
 _QUOTED = re.compile(r"`([^`]+)`|“([^”]+)”|\"([^\"]+)\"")
 _ELIDED = re.compile(r"\s*(?:…|\.\.\.)\s*")
@@ -22,6 +23,7 @@ _AMOUNT = re.compile(r"[-−]?[\d.,_]+(?:[A-Za-zµ%]{1,12})?(?:/[a-z]+)?|\d+(?:s
 _KEBAB = re.compile(r"[a-z]+(?:-[a-z]+)+")
 _UPPER = re.compile(r"[A-Z]{2,}s?")
 _PROPER = re.compile(r"[A-Z][a-z]+(?:'s)?")
+_VERB = re.compile(r"(?:ed|ly|able|ible)$")
 _BEGINS = re.compile(r"(?:^|[.!?:;\n(“\"]\s*|[-–•*]\s+)$")
 _ORDINARY_PARTS = frozenset(
     """re non self so well long short high low multi single pre post up out in on off to by of the and or built time
@@ -44,14 +46,19 @@ _ORDINARY = STOP | frozenset(
     contains exports declares covers mentions names passes sets starts stops works writes says shows adds checks
     builds runs makes gets loads sends parses overrides implements wraps extends""".split()  # noqa: SIM905
 )
-_CUE = re.compile(
-    r"\b(?:function|method|class|module|package|variable|constant|field|attribute|parameter|argument|option|flag|table|"
-    r"column|service|pod|container|deployment|namespace|node|host|user|branch|command|endpoint|queue|topic|secret|key|"
-    r"database|job|volume|bucket|cluster|image|account|repository|named|called)\s+([a-z][\w-]*[a-z0-9_])\b"
+_KINDS = (
+    "function|method|class|module|package|variable|constant|field|attribute|parameter|argument|option|flag|table|column|"
+    "service|pod|container|deployment|namespace|node|host|user|branch|command|endpoint|queue|topic|secret|database|job|"
+    "volume|bucket|cluster|image|account|repository|server|client|team|app|application|agent|worker|region"
 )
-
-_VERB = re.compile(
-    r"(?:ed|ing|s|ly|able|ible)$|^(?:set|put|hit|cut|let|led|fed|saw|became|full|down|up|ready|empty)$"
+_WHERE_NAMES_STAND = (
+    re.compile(rf"\b(?i:{_KINDS}|named|called)\s+([a-z][\w-]*[a-z0-9_])\b"),
+    re.compile(rf"\b([a-z][\w-]*[a-z0-9_])\s+(?:{_KINDS})s?\b"),
+    re.compile(
+        r"\b(?:to|from|by|of|on|in|at|via|into)\s+(?:the\s+|an?\s+)?([a-z][\w-]*[a-z0-9_])"
+        r"(?=[.,;:)]|$|\s+(?:at|on|in|to|from|by|of|for|and|or|but|with|was|is|were|are|has|had|did|does|after|before)\b)"
+    ),
+    re.compile(r"^([a-z][\w-]*[a-z0-9_])\b"),
 )
 
 
@@ -107,10 +114,11 @@ def names(text: str) -> tuple[Name, ...]:
         begins = _BEGINS.search(text[: match.start()]) is not None
         for piece in token.split("="):
             found.update(dict.fromkeys(_classified(piece, begins)))
-    for match in _CUE.finditer(rest):
-        word = match.group(1)
-        if word not in _ORDINARY and word not in IRREGULAR and not _VERB.search(word):
-            found[Name(word, exact=False)] = None
+    for pattern in _WHERE_NAMES_STAND:
+        for match in pattern.finditer(rest):
+            word = match.group(1)
+            if stem(word) not in ORDINARY and not is_unit(word) and not _VERB.search(word):
+                found[Name(word, exact=False, loose=True)] = None
     return tuple(found)
 
 

@@ -8,8 +8,8 @@ from groundswell.agents.words import WORD, content, stem
 
 _CUE = re.compile(
     r"""\b(?:not(?!\s+only\b)|never|no(?!\s+(?:doubt|more\s+than|less\s+than)\b)|none|nobody|nothing|nowhere|neither|nor
-    |cannot|without|lack(?:s|ed|ing)?|fail(?:s|ed|ure|ures|ing(?=\ to\b))?|unable|refus(?:e|es|ed|ing)|missing|absent|hardly
-    |except|instead|rather\ than|stop(?:s|ped|ping)?(?=\s+\w+ing\b))\b
+    |cannot|without|lack(?:s|ed|ing)?|fail(?:s|ed|ure|ures|ing(?=\ to\b))?|unable|refus(?:e|es|ed|ing)|missing|absent
+    |hardly|except|instead|rather\ than|stop(?:s|ped|ping)?(?=\s+\w+ing\b))\b
     |n['\N{RIGHT SINGLE QUOTATION MARK}]t\b""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -21,6 +21,7 @@ _CODE = re.compile(
     r"|func |fn |pub |const |let |var |export |for .*:$|while |try\b|except\b|catch\b|throw |finally\b|with .*:$|async |await |yield |package |use |type |type:)",
     re.MULTILINE,
 )
+_STRING = re.compile(r"\"[^\"]*\"|'[^']*'|`[^`]*`")
 _BOUNDARY = re.compile(
     r"""[.,;:!?](?=\s|$)|["()\[\]{}=|\n]|\s[-–—]\s|[“”]|\b(?:and|but|because|when|whenever|if|unless|while|although
     |though|since|so|then|which|who|whose|after|before|until|however|therefore|whereas|or)\b
@@ -75,7 +76,9 @@ def _context(text: str, code: bool, known: frozenset[str]) -> list[Clause]:
     found: list[Clause] = []
     for line in text.splitlines():
         if is_code(line):
-            found.append(Clause(content(line), None if _CODE_CUE.search(line) else False))
+            bare = _STRING.sub(" ", line)
+            found.append(Clause(content(bare), None if _CODE_CUE.search(bare) else False))
+            found.extend(each for text in _STRING.findall(line) for each in clauses(text[1:-1], known=known))
         else:
             found.extend(clauses(line, known=known))
     return found

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from groundswell.core.records import Answer, Citation, Claim, Run
 
 Line = tuple[str, Style]
+Numbers = dict[tuple[str, str], tuple[int, "Citation"]]  # (evidence, source) → its number, and the first quote of it
 QUOTE_LINES = 3
 RANKED = 15
 
@@ -27,35 +28,36 @@ def place(source: str) -> str:
 
 def lines(run: "Run", columns: int | None, program: str) -> Iterator[Line]:
     """The whole answer; `columns` None leaves lines whole."""
+    blocks = [block for block in map(list, _blocks(run, columns, program)) if block]
+    for number, block in enumerate(blocks):
+        if number:
+            yield "", ""
+        yield from block
+
+
+def _blocks(run: "Run", columns: int | None, program: str) -> Iterator[Iterator[Line]]:
+    """What stands together, in order; empty lines go between."""
     answer = run.answer
-    if answer is not None:
-        yield from _said(answer, columns, program)
-    if answer is None or not answer.text.strip():
-        yield from _nothing(run, columns)
-    if run.status == "exhausted":
-        yield from _wrapped(f"Stopped at a limit: {run.reason.replace('_', ' ')}.", columns, "bad")
-    if run.status == "waiting":
-        yield from _wrapped(f"Waiting for {run.reason or 'somebody'}: {program} runs show {run.id}", columns, "bad")
-
-
-def _said(answer: "Answer", columns: int | None, program: str) -> Iterator[Line]:
-    numbers = _numbers(answer)
-    if answer.text.strip():
-        yield from _wrapped(_numbered(answer, numbers), columns)
+    numbers = _numbers(answer) if answer else {}
+    if answer and answer.text.strip():
+        yield _wrapped(_numbered(answer, numbers), columns)
+    elif run.status == "succeeded" and answer and not (answer.question or answer.needs_model):
+        yield _wrapped("Not found: nothing in the sources bears out an answer.", columns, "bold")
+    if answer:
+        yield _citations(numbers, columns)
+        yield ((f"{found.score:6.2f}  {printable(place(found.source))}", "") for found in answer.ranked[:RANKED])
+        yield _notes(answer, columns)
+        yield _wrapped(answer.question, columns, "bold") if answer.question else iter(())
+    yield _ending(run, columns, program)
     if numbers:
-        yield "", ""
+        yield iter([(f"Open a citation:  {program} evidence {next(iter(numbers))[0][:8]}", "dim")])
+
+
+def _citations(numbers: Numbers, columns: int | None) -> Iterator[Line]:
     for (evidence, source), (number, citation) in numbers.items():
         yield f"[{number}] {printable(place(source))}  evidence {evidence[:8]}", "mark"
-        yield from ((line, "dim") for line in _quote(citation, columns))
-    if answer.ranked:
-        yield "", ""
-        for ranked in answer.ranked[:RANKED]:
-            yield f"{ranked.score:6.2f}  {printable(place(ranked.source))}", ""
-    yield from _notes(answer, columns)
-    if numbers:
-        evidence = next(iter(numbers))[0]
-        yield "", ""
-        yield f"Open a citation:  {program} evidence {evidence[:8]}", "dim"
+        for line in _quote(citation, columns):
+            yield line, "dim"
 
 
 def _notes(answer: "Answer", columns: int | None) -> Iterator[Line]:
@@ -63,24 +65,21 @@ def _notes(answer: "Answer", columns: int | None) -> Iterator[Line]:
     if answer.dropped:
         notes.append(f"Left out: {answer.dropped} sentence{'s' * (answer.dropped > 1)} that no evidence bears out.")
     if answer.needs_model:
-        notes.append("This needs a model to be answered in full; none is configured. What was found is above.")
-    if notes:
-        yield "", ""
-        for note in notes:
-            yield from _wrapped(note, columns, "dim")
-    if answer.question:
-        yield "", ""
-        yield from _wrapped(answer.question, columns, "bold")
+        notes.append("A full answer needs a model, and none is configured.")
+    for note in notes:
+        yield from _wrapped(note, columns, "dim")
 
 
-def _nothing(run: "Run", columns: int | None) -> Iterator[Line]:
-    if run.status == "succeeded" and not (run.answer and run.answer.question):
-        yield from _wrapped("Not found: nothing in the sources bears out an answer.", columns, "bold")
+def _ending(run: "Run", columns: int | None, program: str) -> Iterator[Line]:
+    if run.status == "exhausted":
+        yield from _wrapped(f"Stopped at a limit: {run.reason.replace('_', ' ')}.", columns, "bad")
     elif run.status == "cancelled":
         yield "Cancelled.", "bold"
+    elif run.status == "waiting":
+        yield from _wrapped(f"Waiting for {run.reason or 'somebody'}: {program} runs show {run.id}", columns, "bad")
 
 
-def _numbers(answer: "Answer") -> dict[tuple[str, str], tuple[int, "Citation"]]:
+def _numbers(answer: "Answer") -> Numbers:
     numbers: dict[tuple[str, str], tuple[int, Citation]] = {}
     for claim in answer.claims:
         for citation in claim.citations:
@@ -88,7 +87,7 @@ def _numbers(answer: "Answer") -> dict[tuple[str, str], tuple[int, "Citation"]]:
     return numbers
 
 
-def _numbered(answer: "Answer", numbers: dict[tuple[str, str], tuple[int, "Citation"]]) -> str:
+def _numbered(answer: "Answer", numbers: Numbers) -> str:
     """The text with each claim's numbers behind it; a claim that does not stand in it follows as an item."""
     text, marks, rest, after = answer.text.rstrip(), list[tuple[int, str]](), list[str](), 0
     for claim in answer.claims:
@@ -105,7 +104,7 @@ def _numbered(answer: "Answer", numbers: dict[tuple[str, str], tuple[int, "Citat
     return printable("\n".join([text, *rest]))
 
 
-def _mark(claim: "Claim", numbers: dict[tuple[str, str], tuple[int, "Citation"]]) -> str:
+def _mark(claim: "Claim", numbers: Numbers) -> str:
     cited = sorted({numbers[citation.evidence, citation.source][0] for citation in claim.citations})
     mark = "".join(f"[{number}]" for number in cited)
     unsure = [f"confidence {claim.confidence:.2f}"] if claim.confidence < 0.995 else []
@@ -116,9 +115,6 @@ def _mark(claim: "Claim", numbers: dict[tuple[str, str], tuple[int, "Citation"]]
 def _quote(citation: "Citation", columns: int | None) -> Iterator[str]:
     quoted = [line.rstrip() for line in printable(citation.quote).expandtabs(4).split("\n") if line.strip()]
     margin = min((len(line) - len(line.lstrip()) for line in quoted), default=0)
-    if len(quoted) > 1 and quoted[0] == quoted[0].lstrip():  # a quote often begins within its first line
-        margin = min(len(line) - len(line.lstrip()) for line in quoted[1:])
-        quoted[0] = " " * margin + quoted[0]
     for line in quoted[:QUOTE_LINES]:
         indent = " " * (len(line) - len(line.lstrip()) - margin)
         yield f"    {indent}{shortened(line, columns and columns - 4 - len(indent))}"

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -140,7 +141,7 @@ def show(run: "Run") -> None:
 def _converse(invocation: Invocation, question: str, wanted: Wanted) -> int:
     """Question after question in one thread, until the input ends."""
     with contextlib.suppress(ImportError):
-        import readline  # noqa: F401 - gives `input` its history and its keys
+        importlib.import_module("readline")  # gives `input` its history and its keys
 
     code, at_terminal = exits.ANSWERED, sys.stdin.isatty()
     if at_terminal:

@@ -22,7 +22,10 @@ def add_to(app: typer.Typer) -> None:
 def config(
     context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
 ) -> None:
-    """Print every setting in effect and where it comes from; secrets are masked."""
+    """Print the settings in effect, and where each is from.
+
+    Secrets are masked.
+    """
     from groundswell.core.settings import described
 
     if as_json:
@@ -41,7 +44,10 @@ def config(
 
 
 def migrate(context: typer.Context) -> None:
-    """Bring the database's schema to this release's; `up` does it by itself."""
+    """Bring the database's schema to this release's.
+
+    `up` does it by itself.
+    """
     applied = asyncio.run(_migrated(here(context).loaded()))
     for name in applied:
         say(f"applied {name}")

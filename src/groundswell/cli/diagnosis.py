@@ -173,8 +173,6 @@ async def _database(loaded: "Loaded", data: "DataDir") -> Finding:
     url = loaded.settings.database.url
     if url == "embedded:" and not (data.postgres / "data").exists():
         return Finding("database", None, "embedded PostgreSQL; `up` makes it")
-    from psycopg import errors as sql_errors
-
     from groundswell.backends.databases.connections import Database
     from groundswell.backends.databases.embedded import ROLE
     from groundswell.runtime.platform import database
@@ -187,13 +185,14 @@ async def _database(loaded: "Loaded", data: "DataDir") -> Finding:
             )
             await asked.open()
             try:
+                there = await asked.row("SELECT to_regclass('groundswell.schema_migrations') IS NOT NULL AS there")
+                if not (there and there["there"]):
+                    return Finding("database", None, "it answers, and has no schema yet", "groundswell migrate")
                 row = await asked.row("SELECT max(number) AS schema FROM schema_migrations")
             finally:
                 await asked.close()
     except GroundswellError as error:
         return _broken("database", error)
-    except sql_errors.UndefinedTable:
-        return Finding("database", None, "it answers, and has no schema yet", "groundswell migrate")
     return Finding("database", True, f"it answers, schema {row['schema'] if row else 0}")
 
 

@@ -21,7 +21,10 @@ def add_to(app: typer.Typer) -> None:
 def doctor(
     context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
 ) -> None:
-    """Try everything that can be wrong, one line each, and say what to do. Exit code 1 where something is broken."""
+    """Try what can be wrong, and say what to do.
+
+    One line each; exit code 1 where something is broken.
+    """
     from groundswell.cli.diagnosis import examined
 
     found = asyncio.run(examined(here(context)))

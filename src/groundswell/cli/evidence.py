@@ -33,7 +33,10 @@ def evidence(
     whole: Annotated[bool, typer.Option("--all", help="All lines, not only those around the quote.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Open a citation: the stored bytes at the quote, where they come from, and when they were read."""
+    """Open a citation: the stored bytes at the quote.
+
+    With where they come from and when they were read.
+    """
     if as_json:
         here(context).as_json = plain_failure
 

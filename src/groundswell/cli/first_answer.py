@@ -21,7 +21,7 @@ SAMPLE = PACKAGE / "data" / "sample"
 GIT_SECONDS = 20
 IDENTITY = ("-c", "user.name=Groundswell", "-c", "user.email=sample@groundswell.invalid", "-c", "commit.gpgsign=false")
 OF_CHECKOUT = ("Where is Redactor defined, and who uses it?", "What does src/groundswell/core/errors.py do?")
-OF_SAMPLE = ("Where is next_high_water defined, and who calls it?", "What does retry.py do?")
+OF_SAMPLE = ("Where is next_high_water defined, and who calls it?", "What does harbour/retry.py do?")
 
 
 async def proved(instance: "Instance", data: "DataDir") -> list[tuple[str, str]]:

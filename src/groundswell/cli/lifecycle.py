@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import shlex
+import threading
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,7 +30,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def status(context: typer.Context, as_json: JsonOption = False) -> None:
-    """Say whether a platform runs here, and how its services stand. Exit code 6 where none does."""
+    """Say whether a platform runs, and how it stands.
+
+    Exit code 6 where none runs.
+    """
     invocation = here(context)
     if as_json:
         invocation.as_json = plain_failure
@@ -82,20 +87,18 @@ def logs(
     for line in text.splitlines()[-lines:] if lines else []:
         print(printable(line))
     if follow:
-        asyncio.run(_followed(file))
+        _followed(file)
 
 
-async def _followed(file: Path) -> None:
-    """Print what is added; a log that is put aside is followed in its new file."""
+def _followed(file: Path) -> None:
+    """Print what is added, until Ctrl-C; a log that is put aside is followed in its new file."""
+    pause = threading.Event()
     stream = file.open("rb")
-    stream.seek(0, 2)
+    stream.seek(0, os.SEEK_END)
     try:
-        while True:
-            if added := stream.read():
-                print(printable(added.decode(errors="replace")), end="", flush=True)
-                continue
-            await asyncio.sleep(LOOK_SECONDS)
-            if file.exists() and not Path(f"/dev/fd/{stream.fileno()}").samefile(file):
+        while not pause.wait(LOOK_SECONDS):
+            print(printable(stream.read().decode(errors="replace")), end="", flush=True)
+            if file.exists() and file.stat().st_ino != os.fstat(stream.fileno()).st_ino:
                 stream.close()
                 stream = file.open("rb")
     finally:
@@ -103,7 +106,7 @@ async def _followed(file: Path) -> None:
 
 
 def stop(context: typer.Context) -> None:
-    """Stop the platform of this data directory; nothing stored is lost."""
+    """Stop the platform; nothing stored is lost."""
     from groundswell.runtime import instance
 
     data = here(context).data()
@@ -116,7 +119,7 @@ def stop(context: typer.Context) -> None:
 
 
 def where(context: typer.Context, as_json: JsonOption = False) -> None:
-    """Say what is stored where, how big it is, and how to remove it."""
+    """Say what is stored where, and how to remove it."""
     from groundswell.runtime.instance import find
 
     invocation = here(context)

@@ -3,6 +3,7 @@
 Commands import what they need when they run, so that `--help` and shell completion come at once.
 """
 
+import io
 import json
 import sys
 from importlib.metadata import version
@@ -115,6 +116,9 @@ for group in (up, ask, runs, evidence, agents, tools, keys, lifecycle, config, d
 
 def main() -> None:
     """The entry point."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without UTF-8 gets question marks, not a traceback
     app()
 
 

@@ -30,16 +30,14 @@ def printable(text: str) -> str:
     return UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
 
 
-def width(stream: TextIO | None = None) -> int | None:
+def width() -> int | None:
     """The columns to fill; None where no terminal reads, so that a pipe gets whole lines."""
-    stream = sys.stdout if stream is None else stream
-    return min(shutil.get_terminal_size((80, 24)).columns, WIDEST) if stream.isatty() else None
+    return min(shutil.get_terminal_size((80, 24)).columns, WIDEST) if sys.stdout.isatty() else None
 
 
 def styled(text: str, style: Style, stream: TextIO | None = None) -> str:
     """The text in a style, where it is seen."""
-    stream = sys.stdout if stream is None else stream
-    if not style or not text or look.plain or not stream.isatty():
+    if not style or not text or look.plain or not (stream or sys.stdout).isatty():
         return text
     return f"\x1b[{CODES[style]}m{text}\x1b[0m"
 

@@ -44,7 +44,7 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
     if as_json:
         say(json.dumps({"tools": tools}, ensure_ascii=False, indent=2))
         return
-    rows = [(tool["name"], tool["effect"], ", ".join(tool["agents"]), tool["description"]) for tool in tools]
+    rows = [(tool["name"], tool["effect"], ", ".join(tool["agents"]), _first(tool["description"])) for tool in tools]
     table(rows, ("tool", "effect", "agents", "what it does"))
 
 
@@ -93,7 +93,10 @@ def call(
 
 
 def index(context: typer.Context, repo: RepoOption = "", agent: AsOption = "", as_json: JsonOption = False) -> None:
-    """Index a repository now, so that the first question need not wait for it."""
+    """Index a repository now.
+
+    The first question about it need not wait then.
+    """
     invocation = here(context)
     if as_json:
         invocation.as_json = plain_failure
@@ -183,6 +186,11 @@ def _argument(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except ValueError:
         return name, value
+
+
+def _first(text: str) -> str:
+    """The first sentence of a description."""
+    return text.partition(". ")[0].partition("\n\n")[0]
 
 
 def _type(schema: dict[str, Any]) -> str:

@@ -175,7 +175,10 @@ def serve(
     names: Annotated[list[str], typer.Argument(metavar="NAME…", help="gateway, router, agents, tools, models.")],
     number: Annotated[int, typer.Option(hidden=True)] = 0,
 ) -> None:
-    """Run single services: with others of this data directory, or, by settings, elsewhere. Callers need keys."""
+    """Run single services.
+
+    They find the others on sockets in the data directory, or, by `[services]`, elsewhere. Callers need keys.
+    """
     loaded = here(context).loaded()
     from groundswell.runtime import platform
 

@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing
 import signal
 from collections.abc import Callable
+from concurrent.futures import BrokenExecutor
 from concurrent.futures import TimeoutError as Expired
 from typing import Any
 
@@ -41,6 +42,10 @@ class CpuWorkers:
             except ProcessExpired as error:
                 message = f"the process of {function.__name__} died (exit code {error.exitcode})"
                 raise Unavailable("cpu_died", message, "it may have used too much memory; ask for less") from error
+            except BrokenExecutor as error:
+                self.pool = None  # the next piece of work gets a new one
+                message = f"the processes for {function.__name__} are gone"
+                raise Unavailable("cpu_died", message, "ask again") from error
             except asyncio.CancelledError:
                 future.cancel()  # kills it
                 raise

@@ -28,26 +28,25 @@ def result_of(value: Any, budget: int, origin: str) -> tuple[ToolResult, list[Pi
 
 def fitted(value: Any, budget: int) -> Any:
     """The value with its longest lists and texts halved until it fits: still of the same type."""
-    while len(json.dumps(value, ensure_ascii=False).encode()) > budget:
-        longest = max(_places(value), key=lambda place: _weight(place[0][place[1]]), default=None)
+    root = [value]
+    while len(json.dumps(root[0], ensure_ascii=False).encode()) > budget:
+        longest = max(_places(root), key=lambda place: _weight(place[0][place[1]]), default=None)
         if longest is None or len(longest[0][longest[1]]) < 2:
             break
         holder, key = longest
         holder[key] = holder[key][: len(holder[key]) // 2]
-    return value
+    return root[0]
 
 
-def _places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Every list and long text that something else holds."""
-    root = [value]
+def _places(root: list[Any]) -> Iterator[tuple[Any, Any]]:
+    """Every list and long text, by what holds it."""
     pending: list[Any] = [root]
     while pending:
         holder = pending.pop()
         keys = list(holder) if isinstance(holder, dict) else range(len(holder))
         for key in keys:
             held = holder[key]
-            shrinks = isinstance(held, list) or (isinstance(held, str) and key == "text")
-            if shrinks and holder is not root:
+            if isinstance(held, list) or (isinstance(held, str) and key == "text"):
                 yield holder, key
             if isinstance(held, dict | list):
                 pending.append(held)

@@ -196,7 +196,8 @@ async def _invalid(_: Request, error: Any) -> JSONResponse:
 
 async def _http(_: Request, error: Any) -> JSONResponse:
     failure = GroundswellError(f"http_{error.status_code}", str(error.detail), "GET /openapi.json lists the routes")
-    return JSONResponse(failure.problem() | {"status": error.status_code}, error.status_code, error.headers)
+    headers = {**(error.headers or {}), "Content-Type": "application/problem+json"}
+    return JSONResponse(failure.problem() | {"status": error.status_code}, error.status_code, headers)
 
 
 async def _crashed(request: Request, error: Any) -> JSONResponse:

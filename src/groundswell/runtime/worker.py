@@ -242,6 +242,7 @@ class Worker:
         self.journal, self.evidence, self.runs = Journal(database), EvidenceStore(database), RunStore(database)
         self.graphs: dict[str, Any] = {}
         self.held: dict[str, asyncio.Task[None]] = {}
+        self.cancelling: set[str] = set()  # runs held here that their caller has asked to stop
         self.draining = False
         self.task: asyncio.Task[None] | None = None
 
@@ -276,13 +277,18 @@ class Worker:
             for lease in await self.leases.claim(self.at_once - len(self.held), list(self.held)):
                 task = asyncio.create_task(self.work(lease))
                 self.held[lease.run.id] = task
-                task.add_done_callback(lambda _, run=lease.run.id: self.held.pop(run, None))
+                task.add_done_callback(lambda _, run=lease.run.id: self._let_go(run))
+
+    def _let_go(self, run: str) -> None:
+        self.held.pop(run, None)
+        self.cancelling.discard(run)
 
     async def _stop_what_was_cancelled(self) -> None:
         if self.held:
             for run in await self.leases.cancelled():
-                if run in self.held:
-                    self.held[run].cancel("cancelled by its caller")
+                if run in self.held and run not in self.cancelling:  # once: its end must not be cut off
+                    self.cancelling.add(run)
+                    self.held[run].cancel()
 
     async def _wait(self) -> None:
         """Until there is news, or a place has come free."""
@@ -308,6 +314,7 @@ class Worker:
     async def _outcome(self, lease: Lease) -> Ending | None:
         """How the run ended; None where it waits."""
         if lease.cancelling:
+            self.cancelling.add(lease.run.id)
             return Ending(status="cancelled")
         if lease.seconds_left <= 0:
             return _exhausted("seconds", lease.run)
@@ -321,9 +328,9 @@ class Worker:
         except LimitReached as error:
             return _exhausted(error.code.removeprefix("budget_"), lease.run)
         except asyncio.CancelledError:
-            if await self._is_cancelling(lease.run.id):
+            if lease.run.id in self.cancelling:
                 return Ending(status="cancelled")
-            raise
+            raise  # the worker stops: its runs go to others
         except (EpochOver, Unavailable, psycopg.Error, PoolTimeout):
             raise
         except Denied as error:
@@ -368,11 +375,6 @@ class Worker:
             await self.leases.park(lease.run)
         else:
             await self.leases.end(lease.run, ending)
-
-    async def _is_cancelling(self, run: str) -> bool:
-        with contextlib.suppress(GroundswellError, psycopg.Error, PoolTimeout):
-            return run in await self.leases.cancelled()
-        return False
 
 
 def _ending(state: Mapping[str, Any], lease: Lease) -> Ending:

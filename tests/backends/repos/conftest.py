@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 
 import pytest
@@ -46,10 +46,11 @@ class HereWorkers:
         return function(*arguments)
 
 
-def git(folder: Path, *words: str) -> str:
+def git(folder: Path, *words: str, given: str = "") -> str:
     names = {f"GIT_{who}_{what}": "a@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     env = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1", **names}
-    done = subprocess.run(["git", "-C", str(folder), *words], env=env, capture_output=True, text=True, check=True)
+    command = ["git", "-C", str(folder), *words]
+    done = subprocess.run(command, env=env, input=given, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
@@ -101,11 +102,11 @@ async def repositories(
     await opened.close()
 
 
-Opener = Callable[[Mapping[str, str | bytes]], "object"]
+Opened = Callable[[Mapping[str, str | bytes]], Awaitable[IndexedRepo]]
 
 
 @pytest.fixture
-def opened(tmp_path: Path, repositories: Repositories):
+def opened(tmp_path: Path, repositories: Repositories) -> Opened:
     """Make a repository of these files and open it."""
 
     async def open_it(files: Mapping[str, str | bytes]) -> IndexedRepo:

@@ -4,13 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.backends.repos.conftest import git as run_git
+from tests.backends.repos.conftest import make_repository, write
 
 from groundswell.backends.repos import git
 from groundswell.backends.repos.trees import WorkTreeReader, checked_path
 from groundswell.core.errors import LimitReached, NotFound, ToolFailed
-
-from tests.backends.repos.conftest import git as run_git
-from tests.backends.repos.conftest import make_repository, write
 
 CANARY = "canary"
 

@@ -1,4 +1,5 @@
 """Who uses a Python definition: scopes, imports, receivers."""
+# ruff: noqa: E501 - a case is a line
 
 import pytest
 

@@ -1,14 +1,14 @@
 """What can be opened, and what is said where something cannot."""
 
+import shutil
 from pathlib import Path
 
 import pytest
+from tests.backends.repos.conftest import git, make_repository, write
 
 from groundswell.backends.repos.repositories import Repositories
 from groundswell.backends.repos.source import CloneLimits
 from groundswell.core.errors import GroundswellError, LimitReached, NotFound, ToolFailed, Unavailable
-
-from tests.backends.repos.conftest import git, make_repository, write
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ async def test_address_is_cloned_without_files_and_followed_when_it_moves(folder
 
 async def test_clone_answers_from_its_cache_when_the_host_is_gone(folder: Path, cloning) -> None:
     await cloning.open(f"file://{folder}", tenant="acme")
-    folder.rename(folder.parent / "gone")
+    shutil.move(folder, folder.parent / "gone")
     repo = await cloning.open(f"file://{folder}", tenant="acme")
     assert await repo.files() == ["pkg/__init__.py", "pkg/a.py"]
 

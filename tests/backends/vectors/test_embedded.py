@@ -187,6 +187,7 @@ async def test_a_damaged_collection_says_so_and_others_go_on(store: EmbeddedVect
     for info in (INFO, other):
         await store.ensure("acme", info)
         await store.upsert("acme", info.name, points(10))
+    await store.snapshot("acme", "notes", tmp_path / "notes.snapshot")
     await store.close()
     folder = tmp_path / "vectors" / "acme" / "notes"
     # one that the engine reports, and one on which it breaks down
@@ -202,6 +203,8 @@ async def test_a_damaged_collection_says_so_and_others_go_on(store: EmbeddedVect
     await store.close()
     with pytest.raises(Unavailable):
         await again.count("acme", "notes")
+    await again.restore("acme", "notes", tmp_path / "notes.snapshot")
+    assert await again.count("acme", "notes") == 10
     await again.drop("acme", "notes")
     assert await again.collections("acme") == [other]
     await again.close()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from ast_grep_py import SgNode, SgRoot
 
 from groundswell.backends.repos import facts
-from groundswell.backends.repos.ecmascript_types import Kind, documented, generics_of, kinds_of
+from groundswell.backends.repos.ecmascript_types import Kind, documented, generics_of, given_to, kinds_of
 from groundswell.backends.repos.ecmascript_values import UNKNOWN, Values, Where, required
 from groundswell.backends.repos.facts import MODULE, Builder, Chain, Definition, FileFacts, Import, Typed
 
@@ -21,6 +21,7 @@ _ELEMENT_CALLBACKS = frozenset(
     "forEach map filter find findIndex findLast some every flatMap sort toSorted".split()
 )
 _WRAPPERS = frozenset("parenthesized_expression as_expression satisfies_expression non_null_expression".split())
+_GIVEN = 3  # parameters of a callback that are looked for
 _DEEP = 400  # levels of nesting that are read
 _TYPES = 8  # of one definition that are kept
 _EXPORTS = re.compile(r"(?:module\s*\.\s*)?exports")
@@ -40,6 +41,7 @@ class _Reader(Values):
         self.lines = text.split("\n")
         self.depth = 0
         self.named: dict[tuple[int, str], int] = {}  # (parent, name) → definition
+        self.bound: dict[tuple[int, str], int] = {}  # how many variables of a name a scope has
         self._visitors: dict[str, Callable[[SgNode, Where], None]] = {
             "comment": self._skip,
             "property_identifier": self._skip,
@@ -138,8 +140,10 @@ class _Reader(Values):
 
     # -- names that are used
 
-    def _identifier(self, node: SgNode, at: Where) -> None:
-        self.builder.use((node.text(),), "use", _line(node), at.scope)
+    def _identifier(self, node: SgNode, at: Where, kind: str = "use") -> None:
+        name = node.text()
+        if name not in at.names:
+            self.builder.use((name,), kind, _line(node), at.scope)
 
     def _type_name(self, node: SgNode, at: Where) -> None:
         if node.text() not in at.generics:
@@ -167,7 +171,7 @@ class _Reader(Values):
         if node is None:
             return
         if node.kind() in ("identifier", "type_identifier"):
-            self.builder.use((node.text(),), kind, _line(node), at.scope)
+            self._identifier(node, at, kind)
         elif node.kind() == "member_expression":
             self._use_member(node, kind, at)
         else:
@@ -181,13 +185,20 @@ class _Reader(Values):
         self._use(function, "call", at)
         self._field(node, "type_arguments", at)
         if arguments is not None:
-            hints = self._hints(function, at)
-            for child in arguments.named_children():
-                if child.kind() in _FUNCTION_VALUES:
-                    self._anonymous(child, at, hints)
-                else:
-                    self.visit(child, at)
+            self._arguments(function, arguments, at)
         self._inherits(function, arguments, at)
+
+    def _arguments(self, function: SgNode | None, arguments: SgNode, at: Where) -> None:
+        """Visit arguments; of functions among them the parameters are what the called function says."""
+        hints = self._hints(function, at)
+        listed = [child for child in arguments.named_children() if child.kind() != "comment"]
+        for number, child in enumerate(listed):
+            if child.kind() not in _FUNCTION_VALUES:
+                self.visit(child, at)
+                continue
+            called = [] if hints else [chain for chain, slot in self.kinds(function, at) if slot < 0]
+            given = [[((*chain, f"<{number}:{one}>"), -1) for chain in called] for one in range(_GIVEN)]
+            self._anonymous(child, at, hints or given)
 
     def _hints(self, function: SgNode | None, at: Where) -> Sequence[Sequence[Kind]]:
         """What a callback's parameters will be, where the method called is known for it."""
@@ -214,9 +225,11 @@ class _Reader(Values):
             self.builder.amend(number, bases=(self.chain(given[1], at),))
 
     def _new_expression(self, node: SgNode, at: Where) -> None:
-        self._use(node.field("constructor"), "call", at)
+        constructor, arguments = node.field("constructor"), node.field("arguments")
+        self._use(constructor, "call", at)
         self._field(node, "type_arguments", at)
-        self._field(node, "arguments", at)
+        if arguments is not None:
+            self._arguments(constructor, arguments, at)
 
     def _pair(self, node: SgNode, at: Where) -> None:
         key = node.field("key")
@@ -238,7 +251,8 @@ class _Reader(Values):
         """A function without a name: its parameters are locals of a few lines of the scope around it."""
         this = at.this if node.kind() == "arrow_function" else "@unknown"
         generics = generics_of(node, at.generics)
-        inner = at.inside(this=this, end=_last(node), top=False, anonymous=True, generics=generics, returns=[])
+        last = _last(node)
+        inner = at.function(this=this, end=last, last=last, anonymous=True, generics=generics)
         self._parameters(node, inner, hints=hints)
         self._body(node, inner)
 
@@ -264,8 +278,18 @@ class _Reader(Values):
             self._bind(single, hints[0] if hints else (), at, parameter=True)
             return
         parameters = node.field("parameters")
-        for number, parameter in enumerate(parameters.named_children() if parameters else ()):
+        listed = parameters.named_children() if parameters else ()
+        for number, parameter in enumerate(one for one in listed if one.kind() != "comment"):
+            if not at.anonymous:
+                self._passed(parameter, number, at)
             self._parameter(parameter, at, hints[number] if number < len(hints) else (), told or {})
+
+    def _passed(self, parameter: SgNode, number: int, at: Where) -> None:
+        """Remember what a parameter that is a function will be given."""
+        for given, kinds in enumerate(given_to(parameter.field("type"), at.generics)):
+            typed = [Typed(at.scope, _line(parameter), chain, slot) for chain, slot in kinds]
+            if typed:
+                self.builder.bind(at.scope, f"<{number}:{given}>", typed)
 
     def _parameter(
         self, node: SgNode, at: Where, hint: Sequence[Kind], told: Mapping[str, Sequence[Kind]]
@@ -307,7 +331,9 @@ class _Reader(Values):
     def _read_function(self, number: int, function: SgNode, at: Where, this: str, comment: str = "") -> None:
         if function.kind() == "arrow_function":
             this = at.this
-        inner = Where(number, this, _last(function), top=False, generics=generics_of(function, at.generics))
+        last = _last(function)
+        generics = generics_of(function, at.generics)
+        inner = at.function(scope=number, this=this, end=last, last=last, anonymous=False, generics=generics)
         told = documented(comment) if "@" in comment and self.builder.facts.language == "javascript" else {}
         self._parameters(function, inner, told=told)
         self._body(function, inner)
@@ -414,7 +440,7 @@ class _Reader(Values):
         number = self._define(
             text or name.text(), kind, at.scope, statement, name, node, flags=self._visible(statement, at), bases=bases
         )
-        inner = inner.inside(scope=number, this="@self", top=False, returns=[], end=_last(node))
+        inner = inner.inside(scope=number, this="@self", top=False, returns=[], end=_last(node), anonymous=False)
         body = node.field("body")
         for child in body.named_children() if body else ():
             self._class_member(child, number, inner)
@@ -635,9 +661,12 @@ class _Reader(Values):
             self._typed(number, types, at.scope, _line(node))
             self._value(value, number, at)
             return
-        self._bind(name, types, at)
         if value is not None:
             self.visit(value, at)
+        if name.kind() == "identifier" and statement.text().startswith("var "):
+            self._bind_name(name, types, at, parameter=False, hoisted=True)
+        else:
+            self._bind(name, types, at)
 
     def _value(self, value: SgNode | None, number: int, at: Where) -> None:
         """Read a definition's value; the members of an object literal are its own."""
@@ -701,15 +730,24 @@ class _Reader(Values):
         elif kind in ("member_expression", "subscript_expression"):
             self.visit(pattern, at)
 
-    def _bind_name(self, node: SgNode, types: Sequence[Kind], at: Where, *, parameter: bool) -> None:
+    def _bind_name(
+        self, node: SgNode, types: Sequence[Kind], at: Where, *, parameter: bool, hoisted: bool = False
+    ) -> None:
         if at.top:
             number = self._define(node.text(), "variable", at.scope, node, node, node, comment="")
             self._typed(number, types, at.scope, _line(node))
             return
-        line = 0 if parameter and not at.anonymous else _line(node)
-        end = facts.LAST_LINE if parameter and not at.anonymous else at.end
+        name, line, end = node.text(), _line(node), at.end
+        if parameter and not at.anonymous:
+            line, end = 0, facts.LAST_LINE
+        if name not in at.own:  # another variable of this name in this scope is called otherwise
+            at.own.add(name)
+            count = self.bound[at.scope, name] = self.bound.get((at.scope, name), 0) + 1
+            at.names[name] = name if count == 1 else f"{name}~{count}"
+        if hoisted:
+            at.outer[name], end = at.names[name], at.last
         typed = [Typed(at.scope, _line(node), chain, slot) for chain, slot in types if chain != UNKNOWN]
-        self.builder.bind(at.scope, node.text(), typed, parameter=parameter, line=line, end_line=end)
+        self.builder.bind(at.scope, at.names[name], typed, parameter=parameter, line=line, end_line=end)
 
     def _bind_property(self, node: SgNode, types: Sequence[Kind], at: Where, *, parameter: bool) -> None:
         key = node.field("key") or node.field("left") or node
@@ -770,8 +808,9 @@ class _Reader(Values):
 
     def _again(self, name: str, typed: Sequence[Typed], at: Where) -> None:
         """A variable of this function assigned again may be that, too."""
-        for row in self.builder.facts.bindings(at.scope, name):
-            self.builder.bind(at.scope, name, typed, line=row.line, end_line=row.end_line)
+        known = at.names.get(name, name)
+        for row in list(self.builder.facts.bindings(at.scope, known)):
+            self.builder.bind(at.scope, known, typed, line=row.line, end_line=row.end_line)
 
     def _nested_exports(self, right: SgNode, at: Where) -> None:
         self.visit(right, at)

@@ -132,6 +132,21 @@ _READERS = {
 }  # fmt: skip
 
 
+def given_to(annotation: SgNode | None, generics: Generics) -> list[list[Kind]]:
+    """What a parameter that is a function will be given: the types of its own parameters."""
+    if annotation is None:
+        return []
+    if annotation.kind() == "function_type":
+        parameters = annotation.field("parameters")
+        inner = generics_of(annotation, generics)
+        return [kinds_of(one.field("type"), inner) for one in (parameters.named_children() if parameters else ())]
+    if annotation.kind() in ("type_annotation", "union_type", "parenthesized_type", "optional_type"):
+        for child in annotation.named_children():
+            if found := given_to(child, generics):
+                return found
+    return []
+
+
 def generics_of(node: SgNode, outer: Generics) -> Generics:
     """The type parameters a declaration brings, beside those around it."""
     parameters = node.field("type_parameters")

@@ -33,10 +33,19 @@ class Where:
     anonymous: bool = False  # inside a function without a name
     generics: Generics = field(default_factory=dict[str, tuple[Kind, ...]])
     returns: list[Kind] = field(default_factory=list[Kind])
+    names: dict[str, str] = field(default_factory=dict[str, str])  # locals seen here, and what the facts call them
+    own: set[str] = field(default_factory=set[str])  # those of the innermost block
+    outer: dict[str, str] = field(default_factory=dict[str, str])  # `names` of the function: where `var` is seen
+    last: int = LAST_LINE  # the last line of the function
 
     def inside(self, **changes: Any) -> "Where":
-        """This, a step deeper."""
-        return replace(self, **changes)
+        """This, a step deeper: a block of its own."""
+        return replace(self, **{"names": dict(self.names), "own": set[str](), **changes})
+
+    def function(self, **changes: Any) -> "Where":
+        """This, inside a function."""
+        names = dict(self.names)
+        return self.inside(names=names, outer=names, top=False, returns=[], **changes)
 
 
 class Values:
@@ -57,7 +66,8 @@ class Values:
             return ()
         kind = node.kind()
         if kind in ("identifier", "shorthand_property_identifier"):
-            return (((node.text(),), -1),)
+            name = node.text()
+            return (((at.names.get(name, name),), -1),)
         if kind == "this":
             return (((at.this,), -1),)
         if kind == "super":
@@ -73,6 +83,7 @@ class Values:
     def _member(self, node: SgNode, at: Where, depth: int) -> Sequence[Kind]:
         name = node.field("property")
         step = name.text() if name else ""
+        step = "!" if step == "prototype" else step  # what instances have
         return [((*chain, step), -1) for chain, slot in self._object(node, at, depth) if slot < 0] if step else ()
 
     def _object(self, node: SgNode, at: Where, depth: int) -> Sequence[Kind]:

@@ -16,6 +16,9 @@
 | `->` | a function that returns it: `Callable[..., Foo]` is `("Foo", "!", "->")` |
 | `await` | what an awaitable gives; most results need none, since async functions say their inner result |
 
+A step `<1:0>` asks a function what it gives to a function it gets: to the first parameter of its second argument. The
+answer is a binding of that name.
+
 A chain may begin with a marker in place of a name: `@self` is the instance whose method the scope is in, `@class` that
 class itself, `@super` its bases, `@literal` a value of the language's own (a string, a number: never ours), `@unknown`
 something nobody can know from the file. Generic arguments, pointers and nullability are left out by extractors; of a

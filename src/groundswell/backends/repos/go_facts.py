@@ -36,6 +36,7 @@ class _Reader:
         self.builder = builder
         self.depth = 0
         self.types: dict[str, int] = {}  # types of this file
+        self.bound: dict[tuple[int, str], int] = {}  # how many variables of a name a function has
         self._visitors: dict[str, Callable[[SgNode, Where], None]] = {
             "comment": _nothing,
             "field_identifier": _nothing,
@@ -128,9 +129,10 @@ class _Reader:
 
     # -- names that are used
 
-    def _identifier(self, node: SgNode, at: Where) -> None:
-        if node.text() != "_":
-            self.builder.use((node.text(),), "use", _line(node), at.scope)
+    def _identifier(self, node: SgNode, at: Where, kind: str = "use") -> None:
+        name = node.text()
+        if name != "_" and name not in at.names:
+            self.builder.use((name,), kind, _line(node), at.scope)
 
     def _type_name(self, node: SgNode, at: Where) -> None:
         if node.text() not in at.generics:
@@ -155,7 +157,7 @@ class _Reader:
     def _call(self, node: SgNode, at: Where) -> None:
         function = node.field("function")
         if function is not None and function.kind() == "identifier":
-            self.builder.use((function.text(),), "call", _line(function), at.scope)
+            self._identifier(function, at, "call")
         elif function is not None and function.kind() == "selector_expression":
             self._use_selector(function, "call", at)
         elif function is not None and function.kind() in ("index_expression", "type_instantiation_expression"):
@@ -169,7 +171,7 @@ class _Reader:
         """`Map[int](x)`, which looks like calling an element."""
         called, *arguments = node.named_children()
         if called.kind() == "identifier":
-            self.builder.use((called.text(),), "call", _line(called), at.scope)
+            self._identifier(called, at, "call")
         elif called.kind() == "selector_expression":
             self._use_selector(called, "call", at)
         else:
@@ -224,20 +226,26 @@ class _Reader:
         owner = re.sub(r"[*()\s]|\[.*", "", (parameter[0].field("type") or name).text())
         parent = self.types.get(owner, MODULE)
         inner = at.inside(generics=_receiver_generics(parameter[0].field("type")))
-        number = self._define_function(node, name, inner, "method", parent, owner)
-        names = [child for child in parameter[0].named_children() if child.kind() == "identifier"]
-        line = _line(node)
-        self.builder.use((owner,), "use", line, number)
-        for one in names:
-            self.builder.bind(number, one.text(), [Typed(number, line, (owner, "!"))], parameter=True)
+        receivers = [child for child in parameter[0].named_children() if child.kind() == "identifier"]
+        number = self._define_function(node, name, inner, "method", parent, owner, receivers)
+        self.builder.use((owner,), "use", _line(node), number)
 
     def _define_function(
-        self, node: SgNode, name: SgNode, at: Where, kind: str, parent: int, owner: str = ""
+        self,
+        node: SgNode,
+        name: SgNode,
+        at: Where,
+        kind: str,
+        parent: int,
+        owner: str = "",
+        receivers: Sequence[SgNode] = (),
     ) -> int:
         generics = generics_of(node, at.generics)
         types = results(node.field("result"), generics)
         number = self._define(node, name, kind, parent, types, owner=owner if parent == MODULE else "")
         inner = Where(number, _last(node), top=False, generics=generics)
+        for receiver in receivers:
+            self._bind(receiver, [((owner, "!"), -1)], inner, parameter=True)
         self._signature(node, inner)
         self._field(node, "body", inner)
         return number
@@ -265,13 +273,18 @@ class _Reader:
         self._field(node, "body", inner)
 
     def _bind(self, node: SgNode, types: Iterable[Kind], at: Where, *, parameter: bool = False) -> None:
-        if node.text() == "_":
+        name = node.text()
+        if name == "_":
             return
         whole = parameter and not at.anonymous
+        if name not in at.own:  # another variable of this name in this function is called otherwise
+            at.own.add(name)
+            count = self.bound[at.scope, name] = self.bound.get((at.scope, name), 0) + 1
+            at.names[name] = name if count == 1 else f"{name}~{count}"
         typed = [Typed(at.scope, _line(node), chain, slot) for chain, slot in types if chain != UNKNOWN]
         self.builder.bind(
             at.scope,
-            node.text(),
+            at.names[name],
             typed,
             parameter=parameter,
             line=0 if whole else _line(node),
@@ -470,8 +483,7 @@ class _Reader:
             listed = list(case.field_children("type"))
             for name in bound:
                 types = [one for written in listed for one in kinds_of(written, at.generics)] or kinds(value, at)
-                typed = [Typed(at.scope, _line(case), chain, slot) for chain, slot in types]
-                self.builder.bind(at.scope, name.text(), typed, line=_line(case), end_line=last)
+                self._bind(name, types, here)
             self._all(case.named_children(), here)
 
     # -- imports

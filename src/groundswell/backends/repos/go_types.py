@@ -33,10 +33,12 @@ class Where:
     top: bool = True  # whether a variable is a definition
     anonymous: bool = False  # inside a function without a name
     generics: Generics = field(default_factory=dict[str, tuple[Kind, ...]])
+    names: dict[str, str] = field(default_factory=dict[str, str])  # locals seen here, and what they are called in the facts
+    own: set[str] = field(default_factory=set[str])  # those of the innermost block
 
     def inside(self, **changes: Any) -> "Where":
-        """This, a step deeper."""
-        return replace(self, **changes)
+        """This, a step deeper: a block of its own."""
+        return replace(self, names=dict(self.names), own=set(), **changes)
 
 
 def kinds_of(node: SgNode | None, generics: Generics) -> list[Kind]:
@@ -141,7 +143,8 @@ def kinds(node: SgNode | None, at: Where, depth: int = 0) -> Sequence[Kind]:
         return ()
     kind = node.kind()
     if kind == "identifier":
-        return (((node.text(),), -1),)
+        name = node.text()
+        return (((at.names.get(name, name),), -1),)
     if kind in _VALUES:
         return (LITERAL,)
     evaluate = _EXPRESSIONS.get(kind)

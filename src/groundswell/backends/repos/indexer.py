@@ -61,7 +61,7 @@ class Indexer:
     ) -> Indexed:
         """Read what changed since last time; the index is complete for this listing when this returns."""
         skipped = dict(listing.skipped)
-        chosen = choose(listing.entries, self.limits, skipped)
+        chosen = await asyncio.to_thread(choose, listing.entries, self.limits, skipped)
         known = await self.store.load(tenant, repo)
         if self.vectors is not None and await self._prepare(tenant, collection) == 0:
             known = {}

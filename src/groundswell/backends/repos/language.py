@@ -9,7 +9,6 @@ import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import PurePosixPath
 from typing import Any, Protocol
 
 import groundswell.backends.repos.languages as catalogue
@@ -98,5 +97,6 @@ def _by_ending() -> tuple[dict[str, Language], dict[str, Language]]:
 def language_of(path: str) -> Language | None:
     """The language of a file, by its name."""
     extensions, filenames = _by_ending()
-    pure = PurePosixPath(path)
-    return filenames.get(pure.name) or extensions.get(pure.suffix.lower())
+    name = path.rpartition("/")[2]
+    stem, dot, ending = name.rpartition(".")
+    return filenames.get(name) or (extensions.get(f".{ending.lower()}") if dot and stem else None)

@@ -1,7 +1,6 @@
 """Which files matter more: source before tests before what others wrote or a program made."""
 
 import re
-from pathlib import PurePosixPath
 
 _TEST_FOLDERS = frozenset(("test", "tests", "testing", "spec", "specs", "__tests__", "testdata", "e2e", "__mocks__"))
 _TEST_NAME = re.compile(
@@ -18,25 +17,36 @@ _LOCKS = frozenset(("go.sum", "pnpm-lock.yaml", "yarn.lock", "npm-shrinkwrap.jso
 
 def is_test(path: str) -> bool:
     """Whether a path is that of a test, by its folders or its name."""
-    pure = PurePosixPath(path)
-    return not _TEST_FOLDERS.isdisjoint(pure.parts[:-1]) or _TEST_NAME.match(pure.stem) is not None
+    folders, name = _split(path)
+    return not _TEST_FOLDERS.isdisjoint(folders) or _TEST_NAME.match(_stem(name)) is not None
 
 
 def is_foreign(path: str) -> bool:
     """Whether a file was installed here rather than written: it is not read at all."""
-    return not _FOREIGN_FOLDERS.isdisjoint(PurePosixPath(path).parts[:-1])
+    return not _FOREIGN_FOLDERS.isdisjoint(path.split("/")[:-1])
 
 
 def is_made(path: str) -> bool:
     """Whether a program wrote the file, by its name."""
-    return _MADE.search(path) is not None or PurePosixPath(path).name in _LOCKS
+    return _MADE.search(path) is not None or path.rpartition("/")[2] in _LOCKS
 
 
 def rank(path: str) -> int:
     """0 for the project's own source, more for what matters less."""
-    parts = PurePosixPath(path).parts
-    if is_made(path) or not _VENDORED.isdisjoint(parts[:-1]):
+    folders, _ = _split(path)
+    if is_made(path) or not _VENDORED.isdisjoint(folders):
         return 3
     if is_test(path):
         return 2
-    return 1 if not _SIDE_FOLDERS.isdisjoint(parts[:-1]) else 0
+    return 1 if not _SIDE_FOLDERS.isdisjoint(folders) else 0
+
+
+def _split(path: str) -> tuple[list[str], str]:
+    """Folders and name; plain text, since it is asked of every file."""
+    *folders, name = path.split("/")
+    return folders, name
+
+
+def _stem(name: str) -> str:
+    stem, dot, _ = name.rpartition(".")
+    return stem if dot and stem else name

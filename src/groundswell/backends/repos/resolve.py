@@ -390,17 +390,28 @@ class Resolver:
         definition = self.definition(value)
         if name == "__class__":
             return frozenset((value,))
+        if name[0] == "<":
+            return self._passed(value, name)
         if definition.kind in _TYPES:
             return frozenset(self.class_member(value, name)) or _UNKNOWN
         view = self.index.view(value.path)
         children = view.children.get((value.number, name), ())
         if definition.kind in _FUNCTIONS:  # what stands in a function is no member of it; what was attached to it is
             children = [number for number in children if view.definitions[number].kind not in ("function", "class")]
-            if not children and view.facts.has_bindings(value.number) and name.startswith("<"):
-                return self._results(value, (t for b in view.facts.bindings(value.number, name) for t in b.types))
         if children:
             return frozenset(Value("definition", value.path, number) for number in children)
         return _EXTERNAL if definition.kind in _FUNCTIONS else _UNKNOWN
+
+    def _passed(self, value: Value, name: str) -> Values:
+        """What a function given as an argument will get: `<1:0>`, its first parameter where it is the second."""
+        functions = [value]
+        if self.definition(value).kind in _TYPES:
+            functions = [one for one in self.class_member(value, "constructor") if one.kind == "definition"]
+        for function in functions:
+            bound = self.index.view(function.path).facts.bindings(function.number, name)
+            if types := [kind for binding in bound for kind in binding.types]:
+                return self._results(function, types)
+        return _UNKNOWN
 
     def class_member(self, value: Value, name: str) -> tuple[Value, ...]:
         """A member of a class, its instances, or (`super`) of its bases: that of the nearest class that has it."""

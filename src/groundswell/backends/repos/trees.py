@@ -302,6 +302,9 @@ class CommitTree:
             return Listing(git.UNBORN, [])
         command = git.arguments("ls-tree", "-r", "-z", "-l", "--full-tree", self._shadow.head)
         _, output = await git.run(command, self._shadow.environment(), seconds=_GIT_SECONDS)
+        return await asyncio.to_thread(self._listing, output)
+
+    def _listing(self, output: bytes) -> Listing:
         entries: list[Entry] = []
         skipped: dict[str, int] = {}
         for row in _paths(output):

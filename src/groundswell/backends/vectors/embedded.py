@@ -14,6 +14,7 @@ import sys
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -41,15 +42,16 @@ class _Collection:
     """What the store knows of a collection while it is open."""
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
-        self.folder, self.manifest = folder, manifest
+        self.folder = folder
+        self.become(manifest)
         self.writing = asyncio.Lock()
         self.written = 0  # points written or removed since the index was built
         self.timer: asyncio.TimerHandle | None = None
         self.building: asyncio.Task[None] | None = None
 
-    @property
-    def shard(self) -> Path:
-        return generation(self.folder, self.manifest.generation)
+    def become(self, manifest: Manifest) -> None:
+        """Take what a manifest says."""
+        self.manifest, self.shard = manifest, str(generation(self.folder, manifest.generation))
 
     @property
     def info(self) -> CollectionInfo:
@@ -185,11 +187,11 @@ class EmbeddedVectors:
     async def snapshot(self, tenant: str, collection: str, file: Path) -> None:
         """Write all of a collection into one file: a gzipped tar."""
         with self._host.hold():
-            staged = self._place(tenant, collection) / f"shard-snapshot-{next(self._numbers)}"
+            staged = self._place(tenant, collection) / f"snapshot-{next(self._numbers)}"
             try:
                 async with self._writing(tenant, collection) as there:
                     await self._ask(there, "flush")
-                    await asyncio.to_thread(folders.copy, there.shard, staged / "shard")
+                    await asyncio.to_thread(folders.copy, Path(there.shard), staged / "shard")
                     await asyncio.to_thread(folders.write, staged, there.manifest)
                 await asyncio.to_thread(archive.pack, staged, file)
             except OSError as error:
@@ -202,21 +204,14 @@ class EmbeddedVectors:
         folder = self._place(tenant, collection)
         async with self._alone(folder):
             await self._host.start()
-            old = self._open.get(folder)
-            if old is not None:
-                await self._stop_building(old)
-            number = 1 + max((number for number in folders.generations(folder)), default=0)
-            target = generation(folder, number)
             try:
-                stored = await asyncio.to_thread(archive.unpack, file, target)
-                info = stored.info.model_copy(update={"name": collection})
-                manifest = stored.model_copy(update={"info": info, "generation": number})
-                there = _Collection(folder, manifest)
-                await self._ask(there, "open")  # only what can be opened takes the place of what is there
-            except GroundswellError:
-                await asyncio.to_thread(folders.discard, target)
-                raise
+                old = await self._find(folder)
+            except Unavailable:  # damaged: what a snapshot is for
+                old = None
             async with old.writing if old is not None else contextlib.nullcontext():
+                if old is not None:
+                    await self._stop_building(old)
+                there = await self._unpack(folder, collection, file)
                 await self._switch(old, there)
 
     async def optimize(self, tenant: str, collection: str) -> None:
@@ -237,7 +232,7 @@ class EmbeddedVectors:
     # -- collections
 
     def _place(self, tenant: str, collection: str) -> Path:
-        return self._folder / folder_name(tenant) / folder_name(collection)
+        return _place(self._folder, tenant, collection)
 
     def _alone(self, folder: Path) -> asyncio.Lock:
         """One at a time makes, replaces or removes a collection."""
@@ -270,14 +265,14 @@ class EmbeddedVectors:
         if manifest is None:
             return None
         await self._host.start()  # the folder's lock: what is swept belongs to nobody else
-        await asyncio.to_thread(folders.sweep, folder, manifest.generation)
+        await asyncio.to_thread(folders.tidy, folder, manifest.generation)
         there = self._open[folder] = _Collection(folder, manifest)
         self._later(there)
         return there
 
     async def _create(self, folder: Path, info: CollectionInfo, keywords: Sequence[str]) -> None:
         await self._host.start()
-        await asyncio.to_thread(folders.sweep, folder, None)
+        await asyncio.to_thread(folders.tidy, folder, None)
         manifest = Manifest(info=info, keywords=tuple(dict.fromkeys(keywords)))
         there = _Collection(folder, manifest)
         await self._ask(there, "create", self._shape(manifest))
@@ -299,7 +294,20 @@ class EmbeddedVectors:
                 await self._ask(there, "index", {"fields": [field(key) for key in new]})
                 wider = there.manifest.model_copy(update={"keywords": (*there.manifest.keywords, *new)})
                 await asyncio.to_thread(folders.write, there.folder, wider)
-                there.manifest = wider
+                there.become(wider)
+
+    async def _unpack(self, folder: Path, name: str, file: Path) -> _Collection:
+        number = 1 + max(folders.generations(folder), default=0)
+        target = generation(folder, number)
+        try:
+            stored = await asyncio.to_thread(archive.unpack, file, target)
+            info = stored.info.model_copy(update={"name": name})
+            there = _Collection(folder, stored.model_copy(update={"info": info, "generation": number}))
+            await self._ask(there, "open")  # only what can be opened takes the place of what is there
+        except GroundswellError:
+            await asyncio.to_thread(folders.discard, target)
+            raise
+        return there
 
     async def _switch(self, old: _Collection | None, new: _Collection) -> None:
         """Make a new generation the collection, then forget the old one."""
@@ -314,7 +322,7 @@ class EmbeddedVectors:
     ) -> tuple[Any, bytes]:
         shard = there.shard
         try:
-            return await self._host.ask(operation, {"path": str(shard), **(arguments or {})}, blob)
+            return await self._host.ask(operation, {"path": shard, **(arguments or {})}, blob)
         except EngineRefused as error:
             now = self._open.get(there.folder)
             if now is not None and now.shard != shard:  # replaced while the host was starting
@@ -352,7 +360,7 @@ class EmbeddedVectors:
             log.warning("no index for %s: %s", there.folder, error.message)
 
     async def _build(self, there: _Collection) -> None:
-        number = there.manifest.generation + 1
+        number = 1 + max(folders.generations(there.folder), default=0)
         target = generation(there.folder, number)
         with self._host.hold():
             try:
@@ -362,44 +370,56 @@ class EmbeddedVectors:
                 with contextlib.suppress(GroundswellError):
                     await self._ask(there, "unwatch")
                     await self._host.ask("close", {"path": str(target)})
-                await asyncio.to_thread(folders.sweep, there.folder, there.manifest.generation)
+                for left in (target, folders.building(target)):
+                    await asyncio.to_thread(folders.discard, left)
                 raise
 
     async def _build_copy(self, there: _Collection, target: Path) -> None:
         """Build from a copy; writes wait only while it is copied, and are noted after that."""
-        async with there.writing:
-            await self._ask(there, "watch")
-            starts, written = self._host.starts, there.written
-            shape = json.dumps(self._shape(there.manifest))
-            builder = await asyncio.create_subprocess_exec(
-                sys.executable, "-P", "-m", BUILDER, str(there.shard), str(target), shape,
-                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, start_new_session=True,
-            )  # fmt: skip
-            assert builder.stdout is not None
-            copied = await builder.stdout.readline()
+        builder: asyncio.subprocess.Process | None = None
         try:
+            async with self._still(there):
+                await self._ask(there, "watch")
+                starts, written = self._host.starts, there.written
+                shape = json.dumps(self._shape(there.manifest))
+                builder = await asyncio.create_subprocess_exec(
+                    sys.executable, "-P", "-m", BUILDER, there.shard, str(target), shape,
+                    stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, start_new_session=True,
+                )  # fmt: skip
+                assert builder.stdout is not None
+                copied = await builder.stdout.readline()
             code = await builder.wait()
         except asyncio.CancelledError:
-            builder.kill()
-            await builder.wait()
+            if builder is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    builder.kill()
+                await builder.wait()
             raise
         if not copied or code or self._host.starts != starts:
             raise Unavailable("index_failed", f"the index of {there.info.name!r} was not built ({code})")
         there.written -= written
+
+    @asynccontextmanager
+    async def _still(self, there: _Collection) -> AsyncGenerator[None]:
+        """Alone with a collection, unless it was dropped or replaced meanwhile."""
+        async with there.writing:
+            if self._open.get(there.folder) is not there:
+                raise Unavailable("index_failed", f"{there.info.name!r} was replaced while its index was built")
+            yield
 
     async def _adopt(self, there: _Collection, number: int) -> None:
         """Bring over what was written meanwhile, and put the indexed copy in place."""
         arguments = {"target": str(generation(there.folder, number)), "at_most": CARRY}
         while (await self._ask(there, "carry", arguments))[0] > CARRY:
             pass  # each round leaves less, as long as carrying is faster than writing
-        async with there.writing:
+        async with self._still(there):
             while (await self._ask(there, "carry", arguments))[0]:
                 pass
             points, _ = await self._ask(there, "count", {"where": {}})
             old = _Collection(there.folder, there.manifest)
             manifest = there.manifest.model_copy(update={"generation": number, "indexed": points})
             await asyncio.to_thread(folders.write, there.folder, manifest)
-            there.manifest = manifest
+            there.become(manifest)
             await self._ask(old, "close")
         await asyncio.to_thread(folders.sweep, there.folder, number)
 
@@ -412,6 +432,11 @@ class EmbeddedVectors:
             with contextlib.suppress(asyncio.CancelledError, GroundswellError):
                 await there.building
             there.building = None
+
+
+@lru_cache(maxsize=1024)
+def _place(root: Path, tenant: str, collection: str) -> Path:
+    return root / folder_name(tenant) / folder_name(collection)
 
 
 def _listed(tenant: Path) -> list[CollectionInfo]:

@@ -90,6 +90,11 @@ def generations(folder: Path) -> list[int]:
     return [int(number) for number in numbers if number.isdigit()]
 
 
+def building(target: Path) -> Path:
+    """Where a generation's source is copied to while it is built."""
+    return target.with_name(f"{target.name}-source")
+
+
 def discard(path: Path) -> None:
     """Remove a folder that does not count, or no longer."""
     shutil.rmtree(path, ignore_errors=True)
@@ -100,6 +105,13 @@ def sweep(folder: Path, keep: int | None) -> None:
     for path in folder.glob("shard-*"):
         if keep is None or path != generation(folder, keep):
             discard(path)
+
+
+def tidy(folder: Path, keep: int | None) -> None:
+    """Remove all that a process left that is gone: nothing else may be going on there."""
+    sweep(folder, keep)
+    for path in folder.glob("snapshot-*"):
+        discard(path)
 
 
 def remove(folder: Path) -> None:

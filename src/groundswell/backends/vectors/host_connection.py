@@ -92,7 +92,7 @@ class HostConnection:
         self._writer.write(pack(json.dumps([operation, arguments]), blob))
         try:
             async with asyncio.timeout(self._patience):
-                head, body = await asyncio.shield(answer)
+                head, body = await answer  # cancelled with its asker; the reply is then thrown away
         except TimeoutError:
             self._kill()
             raise Unavailable(

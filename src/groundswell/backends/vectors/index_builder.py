@@ -17,13 +17,16 @@ from groundswell.backends.vectors.shard import Shard, config
 def main() -> int:
     """Copy, tell, bring over, index."""
     source, target, shape = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
-    copied = target.with_name(f"{target.name}-source")
+    copied = folders.building(target)
     folders.copy(source, copied)
     sys.stdout.write("copied\n")
     sys.stdout.flush()
     os.nice(10)
     target.mkdir()
-    old, new = Shard.load(copied), Shard.create(target, config(shape["dimensions"], shape["sparse"], shape["index_after"]))
+    old, new = (
+        Shard.load(copied),
+        Shard.create(target, config(shape["dimensions"], shape["sparse"], shape["index_after"])),
+    )
     new.index(shape["fields"])
     old.pour(new)
     old.close()

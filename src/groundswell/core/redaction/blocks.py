@@ -37,6 +37,9 @@ _SECTION = re.compile(r"\[[\w .:\"/\-]+\]\s*\Z")
 _SETTING = re.compile(r"\s*(?:[#;].*|[\w.\- ]+[=:].*)?\Z")
 
 
+_AROUND = "\0 \t\r>#|*+-\"'\\n,;"  # may stand around a secret that is a line
+
+
 def _unquoted(line: str, start: int) -> tuple[int, int]:
     """Where the value that starts there is, without its quotes and what follows it."""
     value = line[start:].rstrip(" \t\r,}")
@@ -72,15 +75,16 @@ class Blocks:
 
     def spans(self, line: str) -> list[Span]:
         """The secrets of a whole line that come from its place, remembering what it says about the next one."""
-        if "\0" in line and not line.strip("\0 \t\r>#|*+-\"',"):
+        if "\0" in line and not line.strip(_AROUND):
             return []  # redacted before: says nothing
         spans = self._in_pem(line) if self._pem else None
         if spans is not None:
             return spans
-        if spans := self._begin(line):
-            return spans
+        begin = self._begin(line)
+        if begin and not line[: begin[0].start].strip(_AROUND):
+            return begin
         self._note_settings(line)
-        return [*self._pair(line), *self._manifest(line), *self._login(line)]
+        return [*begin, *self._pair(line), *self._manifest(line), *self._login(line)]
 
     def _note_settings(self, line: str) -> None:
         if _SECTION.match(line):

@@ -6,6 +6,7 @@ reads around a secret is there wherever the window falls; a secret longer than a
 Where the windows fall depends on the line alone, never on how it was cut into chunks.
 """
 
+import copy
 import re
 from collections.abc import Iterator
 
@@ -19,7 +20,7 @@ OVERLAP = 1024
 _STARTS = tuple(dict.fromkeys([hint for rule in LINE_RULES for hint in rule.hints] + ["machine", "default"]))
 _PENDING = re.compile(  # what may make anything after it in the line a secret
     rf"""{assignments.KEYWORD}\d{{0,2}}[\\"'`\])]{{0,8}}[ \t]{{0,16}}(?:[:=>,?]|\Z)
-    | --?(?:[a-z]+-)*{assignments.KEYWORD} | [\\"']data | {"|".join(map(re.escape, _STARTS))}""",
+    | --?(?:[a-z]+-)*{assignments.KEYWORD} | [\\"']data | :(?:543\d|6432|\*): | {"|".join(map(re.escape, _STARTS))}""",
     re.VERBOSE | re.IGNORECASE,
 )
 _STOP = re.compile(r"[\s\"'<>`]")
@@ -48,6 +49,7 @@ class Redactor:
         self._blocks = blocks.Blocks()
         self._line = ""  # the current line as far as it came, from the start of its window
         self._done = 0  # how much of it was passed on
+        self._sent = ""  # what that became
         self._context = 0  # how much of it an earlier window decided
         self._windowed = False
         self._close: re.Pattern[str] | None = None  # ends the long secret that is being dropped
@@ -117,7 +119,7 @@ class Redactor:
         return "".join(out)
 
     def _window(self) -> str:
-        self._windowed = True
+        self._windowed, self._sent = True, ""
         window = self._line[:LIMIT]
         cut = LIMIT - OVERLAP
         spans = [span for span in self._find(window) if span.start < cut]
@@ -136,10 +138,26 @@ class Redactor:
 
     def _end_line(self, newline: str) -> str:
         self._close = None
-        line = self._line
-        spans = self._find(line, ended=True)
-        out = self._render(spans, len(line)) + newline
-        self._line, self._done, self._context, self._windowed = "", 0, 0, False
+        before = copy.copy(self._blocks)
+        if self._windowed:
+            self._blocks.leave()
+            spans = self._find(self._line)
+        else:
+            spans = self._find(self._line, self._blocks)
+        out = self._render(spans, len(self._line))
+        if spans and not self._windowed:
+            out = self._settle(out, before)
+        self._line, self._sent, self._done, self._context, self._windowed = "", "", 0, 0, False
+        return out + newline
+
+    def _settle(self, out: str, before: blocks.Blocks) -> str:
+        """Look at the redacted line again, as whoever redacts it a second time would."""
+        for _ in range(4):
+            self._line, self._done = self._sent + out, len(self._sent)
+            spans = self._find(self._line, copy.copy(before))
+            if not spans:
+                break
+            out = self._render(spans, len(self._line))
         return out
 
     def _pass_on(self) -> str:
@@ -153,16 +171,14 @@ class Redactor:
             cut -= 1
         if cut <= self._done:
             return ""
-        return self._render(self._find(line[:cut]), cut)
+        out = self._render(self._find(line[:cut]), cut)
+        self._sent += "" if self._windowed else out
+        return out
 
-    def _find(self, line: str, ended: bool = False) -> list[Span]:
+    def _find(self, line: str, around: blocks.Blocks | None = None) -> list[Span]:
+        """The secrets in a line or a part of one; `around` when it is whole and what came before counts."""
         masked = mask(line)
-        spans: list[Span] = []
-        if ended:
-            if self._windowed:
-                self._blocks.leave()
-            else:
-                spans += self._blocks.spans(masked)
+        spans = around.spans(masked) if around else []
         spans += _spans(masked, self._blocks.settings)
         secrets = (span for span in spans if masked[span.start : span.end].strip("\0"))
         return [span for span in merged(secrets) if span.start >= self._context]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from retry import retrying
+from .retry import retrying
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from gauges import Measurement
+from .gauges import Measurement
 
 LUNAR_HALF_DAY = timedelta(hours=12, minutes=25)
 

@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from gauges import read_gauge
-from tides import next_high_water
+from .gauges import read_gauge
+from .tides import next_high_water
 
 UNDER_KEEL_METRES = 0.5
 SLACK = timedelta(minutes=40)

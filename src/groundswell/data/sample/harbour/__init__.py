@@ -1,0 +1,1 @@
+"""High water, and when a ship may enter."""

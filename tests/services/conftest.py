@@ -1,0 +1,78 @@
+"""A whole platform in this process, with the write path's trial as an extension."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from groundswell.core.settings import load
+from groundswell.runtime import discovery
+from groundswell.runtime.platform import Running, run
+from write_path import trial
+
+
+@pytest.fixture(scope="session")
+async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    folder: Path = tmp_path_factory.mktemp("platform")
+    trial.LOGS["folder"] = folder
+    config = folder / "config"
+    config.mkdir()
+    (config / "policy.toml").write_text(
+        '[tenants.narrow]\ntools = ["trial_look"]\nlimits = {tool_calls = 3}\nschemes = ["https"]\ndomains = ["a.example"]\n'
+    )
+    patch = pytest.MonkeyPatch()
+    # an installed package would name itself so; nothing else is put in its place
+    patch.setattr(discovery, "entry_points", lambda group: [EntryPoint("trial", "write_path.trial", group)])
+    cached = (discovery.extensions, discovery.agents, discovery.tools, discovery.policies)
+    for each in cached:
+        each.cache_clear()
+    overrides = {"data": str(folder / "data"), "gateway.port": 0, "runs.lease_seconds": 2.0, "gateway.requests_per_minute": 100_000}
+    loaded = load(config, overrides, {"HOME": str(folder)})
+    ready: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
+
+    async def started(running: Running) -> None:
+        ready.set_result(running)
+
+    task = asyncio.create_task(run(loaded, keyless=True, ready=started))
+    await asyncio.wait([task, ready], return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        task.result()
+    running = ready.result()
+    try:
+        yield running
+    finally:
+        running.stopping.set()
+        await task
+        patch.undo()
+        for each in cached:
+            each.cache_clear()
+
+
+@pytest.fixture
+async def http(platform: Running) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client without a key, as a browser on this machine is one."""
+    assert platform.instance is not None
+    async with httpx2.AsyncClient(base_url=platform.instance.url, timeout=20) as client:
+        yield client
+
+
+@pytest.fixture
+async def key(platform: Running, http: httpx2.AsyncClient) -> dict[str, str]:
+    """The headers of a caller of the local tenant."""
+    made = await http.post("/v1/keys", json={"name": "tester"})
+    return {"Authorization": f"Bearer {made.json()['key']}"}
+
+
+@pytest.fixture
+async def foreign(platform: Running) -> AsyncIterator[dict[str, str]]:
+    """The headers of a caller of another tenant, whose policy is narrow."""
+    from groundswell.backends.databases.api_keys import ApiKeys
+
+    database = platform.base.database("gateway")
+    await database.open()
+    text, _ = await ApiKeys(database).create("narrow", "stranger", "stranger", ["runs"])
+    await database.close()
+    yield {"Authorization": f"Bearer {text}"}
