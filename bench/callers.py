@@ -40,6 +40,7 @@ METHODS = {6}
 GRAMMARS = {".ts": "typescript", ".mts": "typescript", ".cts": "typescript", ".tsx": "tsx", ".py": "python", ".go": "go"}
 IMPORTS = {"import_statement", "import_from_statement", "future_import_statement", "import_declaration", "package_clause"}
 
+NO_NAMES = {"constructor", "default", "prototype", "get", "set"}
 LANGUAGE_NAMES = {"javascript": "typescript and javascript", "typescript": "typescript and javascript"} | {
     name: name for name in ("python", "go")
 }
@@ -123,14 +124,14 @@ def names(symbols: Iterable[dict[str, Any]], path: str, outer: tuple[str, ...] =
         if receiver := re.fullmatch(r"\(\*?([\w.]+)(?:\[.*\])?\)\.(\w+)", symbol["name"]):  # how gopls writes a method
             name, chain = receiver[2], (receiver[1], receiver[2])
         else:
-            chain = (*outer, name)
+            chain = (*(part for part in outer if part[0] != "<"), name)  # `<unknown>`: what has no name
         start = symbol["selectionRange"]["start"]
-        if re.fullmatch(r"[A-Za-z_$#][\w$]*", name) and name not in {"constructor", "default"}:
+        if re.fullmatch(r"[A-Za-z_$#][\w$]*", name) and name not in NO_NAMES:
             sort = "methods" if kind in METHODS | FUNCTIONS and len(chain) > 1 else "imported"
             if kind in METHODS | FUNCTIONS | CONTAINERS:
                 yield Named(path, start["line"] + 1, start["character"], ".".join(chain), sort)
         if kind in CONTAINERS:
-            yield from names(symbol.get("children") or [], path, chain)
+            yield from names(symbol.get("children") or [], path, (*outer, symbol["name"]) if not receiver else chain)
 
 
 def declarations(symbols: Iterable[dict[str, Any]], path: str) -> set[tuple[str, int, int]]:
@@ -199,6 +200,7 @@ class Report:
     defined: tuple[int, int]  # right, asked
     wrong_definitions: list[dict[str, Any]]
     milliseconds: float  # the median of one references()
+    reasons: dict[tuple[str, str, int], str] = field(default_factory=dict[tuple[str, str, int], str])
 
     def figures(self) -> dict[str, Any]:
         """What is stored."""
@@ -220,7 +222,7 @@ def _names_only(node: SgNode) -> bool:
     """Whether a node is an import, a re-export, an `__all__` or a `module.exports`."""
     kind, text = node.kind(), node.text()
     if kind == "export_statement":
-        return bool(node.field("source")) or any(child.kind() == "export_clause" for child in node.children())
+        return bool(node.field("source")) or bool(re.match(r"export\s*(default\s+[\w$]+;?$|\{|=)", text))
     if kind in {"lexical_declaration", "variable_declaration"}:
         return bool(re.match(r"(const|let|var)\s[^=]+=\s*require\([^()]*\)[\w.]*;?$", text))
     if kind == "expression_statement":
@@ -249,7 +251,10 @@ async def sample(
         found = 0
         for symbol in candidates:
             position = {"line": symbol.line - 1, "character": symbol.column}
-            places = await oracle.references(oracle.root / symbol.path, position)
+            try:
+                places = await oracle.references(oracle.root / symbol.path, position)
+            except RuntimeError:  # a file that this platform's build leaves out
+                continue
             lines = {place[:2] for place in places if place not in declared and texts.counts(*place)}
             lines.discard((symbol.path, symbol.line))
             if lines and (kind == "methods" or any(path != symbol.path for path, *_ in places)):
@@ -338,6 +343,7 @@ async def _compare(
             if use.confidence >= CONFIDENCE and use.kind != "import" and texts.counts(use.path, use.line)
         }
         found.discard((symbol.path, symbol.line))
+        report.reasons |= {(symbol.chain, use.path, use.line): f"{use.confidence} {use.reason}" for use in uses}
         report.scores[symbol.kind].add(symbol, found, expected)
         by_name = texts.words(symbol.chain.rpartition(".")[2]) - {(symbol.path, symbol.line)}
         report.floor[symbol.kind].add(symbol, by_name, expected)
@@ -368,7 +374,8 @@ def show(report: Report, misses: int) -> None:
             print(f"    {miss['symbol']} in {miss['path']}: {len(miss['wrong'])} wrong, {len(miss['missed'])} missed")
             for word in ("wrong", "missed"):
                 for path, line in miss[word][:5]:
-                    print(f"      {word} {path}:{line} {report.texts.lines[path][line - 1].strip()[:90]}")
+                    reason = report.reasons.get((miss["symbol"], path, line), "")
+                    print(f"      {word} {path}:{line} {report.texts.lines[path][line - 1].strip()[:90]} [{reason}]")
     for miss in report.wrong_definitions[:misses]:
         print(f"    definition of {miss['name']}: ours {miss['ours']}, theirs {miss['theirs']}")
 

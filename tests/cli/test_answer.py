@@ -41,7 +41,8 @@ def full(a_run: Make) -> Run:
                         cited(
                             FIRST,
                             "repo:harbour/retry.py#L15-L28",
-                            'def retrying(action: Callable[[], T], attempts: int = ATTEMPTS) -> T:\n    """The action\'s result."""\n'
+                            "def retrying(action: Callable[[], T], attempts: int = ATTEMPTS) -> T:\n"
+                            '    """The action\'s result."""\n'
                             "    pause = FIRST_PAUSE_SECONDS\n    for attempt in range(1, attempts + 1):\n        try:",
                         )
                     ],
@@ -93,26 +94,10 @@ Open a citation:  groundswell evidence 1a2b3c4d\
     assert max(len(line) for line in text_of(full).split("\n")) <= 80
 
 
-def test_a_pipe_gets_whole_lines(full: Run) -> None:
-    assert text_of(full, None) == snapshot('''\
-`retrying` is defined as a function in harbour/retry.py:15 [1].
-It is called by `read_gauge` in harbour/gauges.py:22, which reads the measurements of a gauge from a file [1][2] (confidence 0.75).
-Measurements are read again when the disk fails [2] (inference).
-
-[1] harbour/retry.py:15-28  evidence 1a2b3c4d
-    def retrying(action: Callable[[], T], attempts: int = ATTEMPTS) -> T:
-        """The action's result."""
-        pause = FIRST_PAUSE_SECONDS
-    … 2 more lines
-[2] harbour/gauges.py:22  evidence 5e6f7a8b
-    return sorted(retrying(lambda: _parse(file)))
-
-Missing: 3 files are not UTF-8 and were not read
-Left out: 1 sentence that no evidence bears out.
-A full answer needs a model, and none is configured.
-
-Open a citation:  groundswell evidence 1a2b3c4d\
-''')
+def test_a_pipe_gets_the_same_in_whole_lines(full: Run) -> None:
+    piped = text_of(full, None)
+    assert piped.split() == text_of(full).split()
+    assert "which reads the measurements of a gauge from a file [1][2] (confidence 0.75).\n" in piped
 
 
 def test_an_answer_that_is_empty_is_said_to_be_not_found(a_run: Make) -> None:
@@ -126,7 +111,7 @@ Missing: no file is named frobnicate\
 
 def test_a_question_back_is_shown_and_not_called_an_answer(a_run: Make) -> None:
     run = a_run(answer={"question": "Did you mean `retrying` or `retried`?"})
-    assert text_of(run) == snapshot('Did you mean `retrying` or `retried`?')
+    assert text_of(run) == snapshot("Did you mean `retrying` or `retried`?")
 
 
 def test_ranked_sources_stand_in_order(a_run: Make) -> None:

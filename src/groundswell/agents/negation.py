@@ -18,7 +18,8 @@ _CODE_CUE = re.compile(
 )
 _CODE = re.compile(
     r"[=;{}\[\]<>|&]|\w\(|->|^\s*(?:@|#include|def |class |import |from \S+ import|return\b|if .*:$|elif |else\b|raise "
-    r"|func |fn |pub |const |let |var |export |for .*:$|while |try\b|except\b|catch\b|throw |finally\b|with .*:$|async |await |yield |package |use |type |type:)",
+    r"|func |fn |pub |const |let |var |export |for .*:$|while |try\b|except\b|catch\b|throw |finally\b|with .*:$"
+    r"|async |await |yield |package |use |type |type:)",
     re.MULTILINE,
 )
 _STRING = re.compile(r"\"[^\"]*\"|'[^']*'|`[^`]*`")

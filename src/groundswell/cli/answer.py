@@ -45,7 +45,7 @@ def _blocks(run: "Run", columns: int | None, program: str) -> Iterator[Iterator[
         yield _wrapped("Not found: nothing in the sources bears out an answer.", columns, "bold")
     if answer:
         yield _citations(numbers, columns)
-        yield ((f"{found.score:6.2f}  {printable(place(found.source))}", "") for found in answer.ranked[:RANKED])
+        yield _ranked(answer)
         yield _notes(answer, columns)
         yield _wrapped(answer.question, columns, "bold") if answer.question else iter(())
     yield _ending(run, columns, program)
@@ -58,6 +58,11 @@ def _citations(numbers: Numbers, columns: int | None) -> Iterator[Line]:
         yield f"[{number}] {printable(place(source))}  evidence {evidence[:8]}", "mark"
         for line in _quote(citation, columns):
             yield line, "dim"
+
+
+def _ranked(answer: "Answer") -> Iterator[Line]:
+    for found in answer.ranked[:RANKED]:
+        yield f"{found.score:6.2f}  {printable(place(found.source))}", ""
 
 
 def _notes(answer: "Answer", columns: int | None) -> Iterator[Line]:

@@ -33,7 +33,7 @@ DOUBT_SECONDS = 0.05  # between two looks at an effect that may still be under w
 class Repos(Protocol):
     """Opens repositories, and keeps what it knows of them."""
 
-    async def open(self, tenant: str, source: str, progress: Callable[[str, int, int], None]) -> Repo:
+    async def open(self, source: str, *, tenant: str, progress: Callable[[str, int, int], None]) -> Repo:
         """A repository by `path:…` or `https://…`."""
         ...
 
@@ -81,7 +81,7 @@ class CallContext:
                 if not source:
                     hint = "name one: --repo PATH or --source repo=URL"
                     raise ToolFailed("no_source", "this run looks at no repository", hint)
-                self.opened = await self.outside.repos.open(self.tenant, source, self.progress)
+                self.opened = await self.outside.repos.open(source, tenant=self.tenant, progress=self.progress)
                 self.origin = f"{source}@{self.opened.revision}"
         return self.opened
 
@@ -261,17 +261,19 @@ class _Reporter:
         self.numbers = itertools.count()
         self.last = 0.0
         self.task: asyncio.Task[None] | None = None
+        self.closed = False  # work that goes on behind a call tells nobody
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """Say how far the call is."""
         now = time.monotonic()
-        if now - self.last < PROGRESS_SECONDS or (self.task and not self.task.done()):
+        if self.closed or now - self.last < PROGRESS_SECONDS or (self.task and not self.task.done()):
             return
         self.last = now
         self.task = asyncio.create_task(self._store(stage, done, total))
 
     async def close(self) -> None:
-        """Wait for what is under way."""
+        """Say nothing more, and wait for what is under way."""
+        self.closed = True
         if self.task:
             await asyncio.gather(self.task, return_exceptions=True)
 

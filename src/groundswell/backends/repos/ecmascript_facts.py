@@ -24,6 +24,7 @@ _WRAPPERS = frozenset("parenthesized_expression as_expression satisfies_expressi
 _GIVEN = 3  # parameters of a callback that are looked for
 _DEEP = 400  # levels of nesting that are read
 _TYPES = 8  # of one definition that are kept
+_UNPARTED = re.compile(r"([>\w\])}])(\s*\n\s*)(?=<[A-Z]\w*[\s,>])")
 _EXPORTS = re.compile(r"(?:module\s*\.\s*)?exports")
 
 
@@ -31,8 +32,17 @@ def extract(language: str, path: str, text: str) -> FileFacts:
     """Read a file."""
     grammar = GRAMMARS.get(path[path.rfind(".") :].lower(), "tsx")
     reader = _Reader(Builder(language, text.count("\n") + 1), text)
-    reader.module(SgRoot(text, grammar).root())
+    reader.module(_parsed(text, grammar))
     return reader.builder.facts
+
+
+def _parsed(text: str, grammar: str) -> SgNode:
+    """The tree; the grammar runs signatures that no semicolon parts into each other: those are given one."""
+    root = SgRoot(text, grammar).root()
+    if grammar == "typescript" and root.kind() == "ERROR":
+        parted = SgRoot(_UNPARTED.sub(r"\1;\2", text), grammar).root()
+        return root if parted.kind() == "ERROR" else parted
+    return root
 
 
 class _Reader(Values):
@@ -159,6 +169,9 @@ class _Reader(Values):
 
     def _use_member(self, node: SgNode, kind: str, at: Where) -> None:
         name, receiver = node.field("property"), node.field("object")
+        if name is not None and receiver is not None and _EXPORTS.fullmatch(receiver.text()):
+            self._identifier(name, at, kind)
+            return
         if name is not None:
             receivers = self.kinds(receiver, at) or ((UNKNOWN, -1),)
             for chain in dict.fromkeys(chain for chain, slot in receivers if slot < 0):
@@ -890,7 +903,10 @@ class _Reader(Values):
             self.visit(left, at)
         if self.builder.facts.definitions[known].kind == "variable":
             self._typed(known, self.kinds(right, at), at.scope, _line(node))
-        self.visit(right, at)
+        if plain is right:
+            self._value(right, known, at)
+        else:
+            self.visit(right, at)
         return True
 
     def _class_around(self, scope: int) -> int | None:

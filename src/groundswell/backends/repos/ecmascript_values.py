@@ -84,6 +84,9 @@ class Values:
         name = node.field("property")
         step = name.text() if name else ""
         step = "!" if step == "prototype" else step  # what instances have
+        owner = node.field("object")
+        if step and owner is not None and owner.text() in ("exports", "module.exports"):
+            return (((step,), -1),)
         return [((*chain, step), -1) for chain, slot in self._object(node, at, depth) if slot < 0] if step else ()
 
     def _object(self, node: SgNode, at: Where, depth: int) -> Sequence[Kind]:

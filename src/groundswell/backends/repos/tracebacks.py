@@ -1,9 +1,10 @@
 """The frames in a traceback of Python, JavaScript, Go, Java or Rust, innermost last, and which files they are in."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import re2
 
 from groundswell.backends.repos.index import Index
 from groundswell.backends.repos.ranks import rank
@@ -11,21 +12,24 @@ from groundswell.backends.repos.ranks import rank
 _LIMIT = 200  # frames
 _LONGEST = 1 << 20  # characters that are looked at
 
-_PYTHON = re.compile(r'^\s*File "([^"\n]+)", line (\d+)(?:, in (.+?))?\s*$', re.MULTILINE)
-_PYTEST = re.compile(r"^([\w./\\-]+\.py):(\d+): (?:in (\w+)|\w+(?:Error|Exception|Warning|Failed)?)\s*$", re.MULTILINE)
-_NODE = re.compile(
-    r"^\s*at (?:async )?(?:new )?(?:([^\s(][^(\n]*?) \()?(?:file://)?((?:[A-Za-z]:)?[^\s():][^():\n]*):(\d+):\d+\)?\s*$",
-    re.MULTILINE,
+
+def _pattern(pattern: str) -> Any:
+    return re2.compile(pattern)
+
+
+# RE2's patterns: a traceback is anybody's text, and its time must grow with its length alone
+_PYTHON = _pattern(r'(?m)^\s*File "([^"\n]+)", line (\d+)(?:, in (.+?))?\s*$')
+_PYTEST = _pattern(r"(?m)^([\w./\\-]+\.py):(\d+): (?:in (\w+)|\w+(?:Error|Exception|Warning|Failed)?)\s*$")
+_NODE = _pattern(
+    r"(?m)^\s*at (?:async )?(?:new )?(?:([^\s(][^(\n]*?) \()?(?:file://)?((?:[A-Za-z]:)?[^\s():][^():\n]*):(\d+):\d+\)?\s*$"
 )
-_BROWSER = re.compile(r"^([\w$.<>/]*)@(?:https?://[^/\s]+)?(/[^\s:]+|[^\s:@]+):(\d+):\d+\s*$", re.MULTILINE)
-_GO = re.compile(
-    r"^(?:created by )?([\w./\-*()\[\]{}]+?)(?:\(.*\)| in goroutine \d+)?\n\t(\S+\.go):(\d+)", re.MULTILINE
-)
-_JAVA = re.compile(r"^\s*(?:at|\.\.\.) (?:[\w.@-]+/)*([\w$.<>]+)\.([\w$<>]+)\(([\w$]+\.\w+):(\d+)\)", re.MULTILINE)
-_JAVA_CAUSE = re.compile(r"^Caused by: ", re.MULTILINE)
-_RUST = re.compile(r"^\s*(?:\d+:\s+(?:0x[0-9a-f]+ - )?(\S+)\s*\n)\s+at (\S+?):(\d+)(?::\d+)?", re.MULTILINE)
-_RUST_PANIC = re.compile(r"panicked at (?:'[^'\n]*', )?([^\s:]+\.rs):(\d+)(?::\d+)?")
-_PLACE = re.compile(r"(?:^|[\s(\[\"'])((?:[\w.@-]+/)*[\w.@-]+\.[A-Za-z]{1,5}):(\d{1,6})\b")
+_BROWSER = _pattern(r"(?m)^([\w$.<>/]*)@(?:https?://[^/\s]+)?(/[^\s:]+|[^\s:@]+):(\d+):\d+\s*$")
+_GO = _pattern(r"(?m)^(?:created by )?([\w./\-*()\[\]{}]+?)(?:\(.*\)| in goroutine \d+)?\n\t(\S+\.go):(\d+)")
+_JAVA = _pattern(r"(?m)^\s*(?:at|\.\.\.) (?:[\w.@-]+/)*([\w$.<>]+)\.([\w$<>]+)\(([\w$]+\.\w+):(\d+)\)")
+_JAVA_CAUSE = _pattern(r"(?m)^Caused by: ")
+_RUST = _pattern(r"(?m)^\s*(?:\d+:\s+(?:0x[0-9a-f]+ - )?(\S+)\s*\n)\s+at (\S+?):(\d+)(?::\d+)?")
+_RUST_PANIC = _pattern(r"(?m)panicked at (?:'[^'\n]*', )?([^\s:]+\.rs):(\d+)(?::\d+)?")
+_PLACE = _pattern(r"(?m)(?:^|[\s(\[\"'])((?:[\w.@-]+/)*[\w.@-]+\.[A-Za-z]{1,5}):(\d{1,6})\b")
 
 _FOREIGN = ("site-packages", "node_modules", "dist-packages", "/rustc/", "/usr/lib/", "/usr/local/go/", "/pkg/mod/")
 
@@ -63,7 +67,7 @@ def _dialect(text: str) -> list[Raw]:
     return _with_panic(text, [])
 
 
-def _frames(pattern: re.Pattern[str], text: str, *, file: int = 1, line: int = 2, function: int = 3) -> list[Raw]:
+def _frames(pattern: Any, text: str, *, file: int = 1, line: int = 2, function: int = 3) -> list[Raw]:
     return [
         Raw(found.group(file), int(found.group(line)), (found.group(function) or "").strip(), found.start())
         for found in pattern.finditer(text)
