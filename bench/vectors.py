@@ -17,13 +17,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import qdrant_edge as edge
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # all contenders on one thread; read when numpy is imported
 
-from groundswell.backends.vectors.embedded import EmbeddedVectors
-from groundswell.core.ports import CollectionInfo, Point
+import numpy as np  # noqa: E402
+import qdrant_edge as edge  # noqa: E402
 
-DIMENSIONS, TOP, QUERIES, EF = 384, 10, 200, 256
+from groundswell.backends.vectors.embedded import EmbeddedVectors  # noqa: E402
+from groundswell.core.ports import CollectionInfo, Point  # noqa: E402
+
+DIMENSIONS, TOP, QUERIES, EF = 384, 10, 200, 384
 RECALL, RATIO, REOPEN_SECONDS = 0.97, 1.3, 1.0
 
 

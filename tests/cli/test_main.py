@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from groundswell.cli import exits
-from groundswell.cli.main import app, fronted
+from groundswell.cli.main import app, parted
 from groundswell.core.errors import KINDS, Conflict, Denied, Invalid, LimitReached, NotFound, Unavailable
 
 HEAVY = (
@@ -86,13 +86,13 @@ def test_our_options_may_stand_anywhere(words: list[str], data: st.DataObject) -
     ours = [["--url", "ask"], ["--key=k"], ["--debug"], ["--config", "-i"]]
     for option in ours:
         line.insert(data.draw(st.integers(0, len(line))), option)
-    moved = fronted([word for part in line for word in part])
-    assert moved[6:] == words
-    assert sorted(moved[:6]) == sorted(word for option in ours for word in option)
+    found, rest = parted([word for part in line for word in part])
+    assert rest == words
+    assert sorted(found) == sorted(word for option in ours for word in option)
 
 
 def test_after_two_dashes_nothing_is_an_option() -> None:
-    assert fronted(["ask", "--", "--url", "x"]) == ["ask", "--", "--url", "x"]
+    assert parted(["ask", "--", "--url", "x"]) == ([], ["ask", "--", "--url", "x"])
 
 
 @pytest.mark.parametrize("words", [["frobnicate"], ["ask", "--frobnicate"], ["up", "--port", "http"], ["runs", "show"]])

@@ -27,8 +27,15 @@ class Root(TyperGroup):
     """Takes its own options anywhere in the line, and tells errors as a sentence and a hint."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Bring our options to the front."""
-        return super().parse_args(ctx, fronted(args))
+        """Bring our options to the front; for help and completion leave them out, since reading them takes long."""
+        ours, rest = parted(args)
+        if not (ctx.resilient_parsing or ("--version" not in rest and {"-h", "--help"} & set(rest))):
+            return super().parse_args(ctx, ours + rest)
+        params, self.params = self.params, []
+        try:
+            return super().parse_args(ctx, rest)
+        finally:
+            self.params = params
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command; what goes wrong on purpose ends in an exit code, not in a traceback."""
@@ -45,8 +52,8 @@ class Root(TyperGroup):
             raise typer.Exit(INTERRUPTED) from interrupt
 
 
-def fronted(words: list[str]) -> list[str]:
-    """The line with our options first; after `--` nothing is an option."""
+def parted(words: list[str]) -> tuple[list[str], list[str]]:
+    """Our options, wherever they stand, and all other words; after `--` nothing is an option."""
     ours: list[str] = []
     rest: list[str] = []
     waiting = iter(words)
@@ -59,7 +66,7 @@ def fronted(words: list[str]) -> list[str]:
             ours.append(word)
         else:
             rest.append(word)
-    return ours + rest
+    return ours, rest
 
 
 def told(error: GroundswellError, invocation: Invocation) -> None:

@@ -22,6 +22,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from groundswell.core.records import Fact
+from groundswell.core.records.events import Body
 from groundswell.core.redaction import redact_value
 from groundswell.core.settings import Telemetry
 
@@ -58,11 +59,14 @@ def set_up(settings: Telemetry, service: str, version: str, file: Path | None = 
 
 def emit(run: str, tenant: str, facts: Sequence[Fact]) -> None:
     """Tell logs, spans and metrics of facts that were just stored."""
+    current = trace.get_current_span()
     for fact in facts:
-        body = fact.body.model_dump(mode="json", exclude_defaults=True)
-        log.info(fact.body.kind, run=run, tenant=tenant, **_for_log(body))
-        count("groundswell.events", kind=fact.body.kind)
-        trace.get_current_span().add_event(fact.body.kind, {"groundswell.run": run, "groundswell.fact": fact.key})
+        kind = fact.body.kind
+        if log.is_enabled_for(logging.INFO):
+            log.info(kind, run=run, tenant=tenant, **_for_log(fact.body))
+        count("groundswell.events", kind=kind)
+        if current.is_recording():
+            current.add_event(kind, {"groundswell.run": run, "groundswell.fact": fact.key})
 
 
 def failed_extension(kind: str, name: str, error: BaseException) -> None:
@@ -124,10 +128,10 @@ def headers() -> dict[str, str]:
     return carrier
 
 
-def _for_log(body: dict[str, Any]) -> dict[str, Any]:
-    """What a line can hold: names and figures, no content."""
-    body.pop("kind", None)
-    return {f"{name}_" if name in ("event", "level") else name: value for name, value in body.items() if _short(value)}
+def _for_log(body: Body) -> dict[str, Any]:
+    """What a line can hold: names and figures that were set, no content."""
+    found = ((name, getattr(body, name)) for name in body.model_fields_set)
+    return {f"{name}_" if name in ("event", "level") else name: value for name, value in found if _short(value)}
 
 
 def _short(value: Any) -> bool:

@@ -55,7 +55,7 @@ _USERS = tuple(
         rf"\bwhere(?:'s| is| are| do we| does|else is)?\s+{_X}\s+(?:is |are |being |get |gets |been )?"
         rf"(?:actually |currently |directly )?(?P<verb>{_USES}){_END}",
         rf"\b(?P<verb>callers?|usages?|uses?|references?|call[- ]?sites?|invocations?|importers?|users?|subclasses|"
-        rf"implementations?|implementers|instances|consumers|dependents|occurrences)\s+(?:of|to|for)\s+{_X}{_END}",
+        rf"implementations|implementers|instances|consumers|dependents|occurrences)\s+(?:of|to|for)\s+{_X}{_END}",
         rf"\b(?:is|are)\s+{_X}\s+(?:still |ever |even |actually )?(?P<verb>{_USES})\s*(?:anywhere|somewhere|at all)?{_END}",
         rf"\bhow (?:many times|often|many (?:places|callers))\b.*?(?:is|are|do|does|call|use)?\s+{_X}\s+"
         rf"(?:is |are |being )?(?P<verb>{_USES}){_END}",
@@ -104,9 +104,9 @@ _MEMBERS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         r"\b(?:list|show|which|what|name|give me|how many|enumerate|are there)\s+(?:me\s+)?(?:all\s+)?(?:of\s+)?(?:the\s+)?"
-        r"(?:public\s+|private\s+|different\s+|top-level\s+)?(?P<member>methods?|functions?|classes|class|attributes?|"
-        r"fields?|members?|properties|symbols?|exports?|constants?|variables?|types?|interfaces?|definitions?|enums?|"
-        r"structs?|exceptions?|imports?|dependencies|modules?|submodules?|files?|tests?(?: files?)?|packages?|lines?)"
+        r"(?:public\s+|private\s+|different\s+|top-level\s+)?(?P<member>methods|functions|classes|attributes|"
+        r"fields|members|properties|symbols|exports|constants|variables|types|interfaces|definitions|enums|"
+        r"structs|exceptions|imports|dependencies|modules|submodules|files|tests|test files|packages|lines)"
         rf"\s*(?:are\s+|is\s+|do\s+|does\s+|there\s+|defined\s+|declared\s+|exist\s+|available\s+|provided\s+|that\s+|"
         rf"contained\s+|of\s+code\s+)*(?:in|of|on|by|from|for|inside|within|under|does|do|has|have|the|defined in)?\s+{_X}"
         rf"(?:\s+(?:has|have|define|defines|declare|provide|expose|export|contain|contains|import|offer|depend on|"
@@ -228,6 +228,9 @@ def _read(question: str, own: str, attachments: Sequence[str]) -> Asked:
     if _OVERVIEW.search(first) and not subjects.names:
         asked["kind"] = "overview"
         return asked
+    if asked["needs_model"]:
+        asked["names"] = asked["names"] or list(implied(first)[:3])
+        return _unmatched(asked, first, subjects)
     return _matched(asked, first, subjects)
 
 
@@ -253,6 +256,10 @@ def _matched(asked: Asked, first: str, subjects: Subjects) -> Asked:
             if kind == "members":
                 asked["member"] = match.group("member").lower()
             return asked
+    return _unmatched(asked, first, subjects)
+
+
+def _unmatched(asked: Asked, first: str, subjects: Subjects) -> Asked:
     asked["phrase"] = trimmed(first)
     if subjects.names or subjects.paths:
         asked["kind"] = "explanation" if len(first.split()) <= 25 else "topic"

@@ -101,7 +101,7 @@ def object_of(phrase: str) -> Subjects:
     if given.names or given.paths:
         return given
     words = trimmed(phrase)
-    if re.fullmatch(r"[A-Za-z_$][\w$.:#-]*", words):
+    if re.fullmatch(r"[A-Za-z_$][\w$.:#-]*", words) and words.lower() not in STOP:
         return Subjects((words.rstrip(".:"),), (), words)
     inner = implied(phrase)
     return Subjects(inner, (), words)

@@ -33,7 +33,7 @@ _ASSIGN = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _OPTION = re.compile(
-    rf"""(?<![\w\-])--?(?:[a-z]+-)*{KEYWORD}[ ](?P<quote>["']?)(?P<text>[^\s"'`\-][^\s"'`]*+)(?P=quote)""",
+    rf"""(?<![\w\-])--?(?:[a-z]+-)*{KEYWORD}[ ](?P<quote>["']?)(?P<text>[^\s"'`\-=:][^\s"'`]*+)(?P=quote)""",
     re.VERBOSE | re.IGNORECASE,
 )
 _ELEMENT = re.compile(
@@ -57,6 +57,8 @@ _FUNCTION_WORDS = re.compile(
     re.IGNORECASE,
 )
 _KINDS = (
+    ("authorization", re.compile(r"authorization|\Aauth\Z", re.IGNORECASE)),
+    ("cookie", re.compile(r"cookies?\Z", re.IGNORECASE)),
     ("password", re.compile(r"pass|pwd", re.IGNORECASE)),
     ("private-key", re.compile(r"private", re.IGNORECASE)),
     ("token", re.compile(r"token|session", re.IGNORECASE)),
@@ -147,7 +149,7 @@ def _bare(line: str, match: re.Match[str], settings: bool) -> Span | None:
         end = (_RUN if match["after"] else _PACKED).match(line, start).end()  # pyright: ignore[reportOptionalMemberAccess]
         return _packed(line, match, Span(start, end, kind), line[start : min(end, match.end())])
     if not _REST.match(line, match.end()):
-        return None
+        return _inside(line, match, kind)
     if "=" in operator:
         literal = _is_setting(value, key) if settings else _is_unlike_code(value, key)
     else:
@@ -155,10 +157,21 @@ def _bare(line: str, match: re.Match[str], settings: bool) -> Span | None:
     return Span(start, _RUN.match(line, start).end(), kind) if literal else None  # pyright: ignore[reportOptionalMemberAccess]
 
 
+def _inside(line: str, match: re.Match[str], kind: str) -> Span | None:
+    """`password: x` with more after it, in a header, a log or a sentence: only a value that no code would hold."""
+    value = match["bare"]
+    if match["operator"][0] != ":" or match["operator"].strip() != ":" or value[-1] in ",;&)}]>:=":
+        return None
+    if len(value) < 6 or not any(c.isdigit() for c in value) or not is_generated(value, 6):
+        return None
+    return Span(match.start("bare"), _RUN.match(line, match.start("bare")).end(), kind)  # pyright: ignore[reportOptionalMemberAccess]
+
+
 def _packed(line: str, match: re.Match[str], span: Span, value: str) -> Span | None:
     """`key=value` without spaces: the environment, query strings, connection strings, logs, and arguments in code."""
     key, after = match["key"], line[span.end : span.end + 1]
-    if not _is_setting(value, key):
+    variable = key.isupper() and len(value) >= 6 and is_chosen(value) and not is_type(value)
+    if not (_is_setting(value, key) or (variable and value.isalpha())):
         return None
     if is_name(value):
         called = line.count("(", 0, match.start()) > line.count(")", 0, match.start())

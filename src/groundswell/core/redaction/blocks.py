@@ -11,12 +11,13 @@ _BEGIN = re.compile(
     r"(?P<s>-----BEGIN[A-Z0-9 ]{0,20} ?PRIVATE KEY(?: BLOCK)?-----)(?P<escape>(?:\\+[nr])*)(?P<quote>[\"']?)[\s+,\\]*+\Z"
 )
 _BODY = re.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/=]++(?=(?:\\+[nr])*[\"',;)+\\\s]*+\Z)")
+_LAST_BODY = re.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/=]{4,}+(?:\\+[nr])*\Z")
 _END = re.compile(r"-----END[A-Z0-9 ]{0,30}-----")
 _PEM_HEADER = re.compile(r"\W*(?P<s>(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset): [^\r\n]*?)\s*\Z")
 _LEAD = re.compile(r"[\s>#|*\"'+\-b]*")
 
 _KEY = r"""["']?(?P<key>[\w.\-/]+)["']?[ \t]*:[ \t]*"""
-_KIND_SECRET = re.compile(r"""[\s\-]*["']?kind["']?\s*:\s*["']?Secret["']?,?\s*\Z""")
+_KIND = re.compile(r"""(?P<indent>[\s\-]*)["']?kind["']?\s*:\s*["']?(?P<kind>\w+)["']?,?\s*\Z""")
 _API = re.compile(r"""[\s\-{]*["']?apiVersion["']?\s*:\s*["']?(?P<version>[\w./]+)["']?,?\s*\Z""")
 _DATA = re.compile(r"""(?P<indent>[ \t\-]*)["']?(?:data|stringData)["']?\s*:\s*\{?\s*\Z""")
 _ENTRY = re.compile(rf"""\s*+{_KEY}(?P<s>.*)""")
@@ -54,7 +55,9 @@ class Blocks:
 
     def __init__(self) -> None:
         self._pem = 0  # lines of a PEM block read so far
-        self._named = self._netrc = self._secret = self._first = False
+        self._named = self._netrc = False
+        self._secret: int | None = None  # the indent of a `kind: Secret`
+        self._previous = ""  # "v1" after `apiVersion: v1`, "kind" after a kind
         self._data: int | None = None  # the indent of an open data: block
         self._scalar: int | None = None  # the indent of a key whose block scalar is open
         self.settings = False
@@ -62,7 +65,7 @@ class Blocks:
     @property
     def quiet(self) -> bool:
         """Whether a line without a hint can be skipped."""
-        return not (self.holding or self._secret or self._first or self.settings)
+        return not (self.holding or self._previous or self._secret is not None or self.settings)
 
     @property
     def holding(self) -> bool:
@@ -77,14 +80,11 @@ class Blocks:
         """The secrets of a whole line that come from its place, remembering what it says about the next one."""
         if "\0" in line and not line.strip(_AROUND):
             return []  # redacted before: says nothing
-        spans = self._in_pem(line) if self._pem else None
-        if spans is not None:
+        spans = self._in_pem(line) if self._pem else self._begin(line)
+        if self._pem > 1 or (spans and not line[: spans[0].start].strip(_AROUND)):
             return spans
-        begin = self._begin(line)
-        if begin and not line[: begin[0].start].strip(_AROUND):
-            return begin
         self._note_settings(line)
-        return [*begin, *self._pair(line), *self._manifest(line), *self._login(line)]
+        return [*spans, *self._pair(line), *self._manifest(line), *self._login(line)]
 
     def _note_settings(self, line: str) -> None:
         if _SECTION.match(line):
@@ -99,21 +99,21 @@ class Blocks:
         self._pem = 1
         return [Span(*match.span("s"), "private-key")]
 
-    def _in_pem(self, line: str) -> list[Span] | None:
+    def _in_pem(self, line: str) -> list[Span]:
+        self._pem += 1
         if end := _END.search(line):
             self._pem = 0
-            body = _BODY.search(line[: end.start()])
+            body = _LAST_BODY.search(line, 0, end.start())
             return [Span(body.start() if body else end.start(), end.end(), "private-key")]
         if header := _PEM_HEADER.match(line):
             return [Span(*header.span("s"), "private-key")]
-        if not line.strip(" \t\r>#|*+-") or "\0" in line:
+        if not line.strip(" \t\r>#|*+-"):
             return []
         body = _BODY.search(line)
-        if body and (len(body[0]) >= 16 or (self._pem > 1 and _LEAD.fullmatch(line[: body.start()]))):
-            self._pem += 1
+        if body and (len(body[0]) >= 16 or (self._pem > 2 and _LEAD.fullmatch(line, 0, body.start()))):
             return [Span(*body.span(), "private-key")]
         self._pem = 0
-        return None
+        return self._begin(line)
 
     def _pair(self, line: str) -> list[Span]:
         named, self._named = self._named, names_a_secret(line)
@@ -127,19 +127,23 @@ class Blocks:
         if not line.strip():
             return []
         if line.startswith("---"):
-            self._secret = self._first = False
-            self._data = self._scalar = None
+            self._data = self._scalar = self._secret = None
+            self._previous = ""
             return []
-        first, self._first = self._first, False
         if self._data is not None:
             inside = self._entry(line)
             if inside is not None:
                 return inside
+        previous, self._previous = self._previous, ""
         if api := _API.match(line):
-            self._secret, self._first = False, api["version"] == "v1"
-        elif _KIND_SECRET.match(line):
-            self._secret = True
-        elif (self._secret or first) and (data := _DATA.match(line)):
+            self._secret = self._secret if previous == "kind" else None
+            self._previous = "v1" if api["version"] == "v1" else ""
+        elif kind := _KIND.match(line):
+            if kind["kind"] == "Secret":
+                self._secret, self._previous = len(kind["indent"]), "kind"
+            elif self._secret is not None and len(kind["indent"]) <= self._secret:
+                self._secret = None
+        elif (self._secret is not None or previous == "v1") and (data := _DATA.match(line)):
             self._data = len(data["indent"])
         return self._inline(line) if "data" in line.lower() else []
 
@@ -156,9 +160,9 @@ class Blocks:
         start, end = _unquoted(line, entry.start("s"))
         value = line[start:end]
         if _SCALAR.fullmatch(value):
-            self._scalar = indent if self._secret else None
+            self._scalar = indent if self._secret is not None else None
             return []
-        if not value or value in "{}" or is_stand_in(value) or not (self._secret or is_base64(value)):
+        if not value or value in "{}" or is_stand_in(value) or (self._secret is None and not is_base64(value)):
             return []
         return [Span(start, end, "kubernetes-secret")]
 

@@ -138,7 +138,7 @@ _LINES = (
     Rule("private-key", ("-----begin",), re.compile(rf"(?P<s>{_PEM})")),
     Rule("aws-secret-key", ("aws", "akia", "asia"),
          re.compile(r"(?:(?i:aws)|A[KS]IA[A-Z0-9]{16}).{0,80}?"
-                    r"(?<![A-Za-z0-9/+=])(?P<s>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])"), _is_mixed),
+                    r"(?<![A-Za-z0-9/+])(?P<s>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])"), _is_mixed),
     Rule("azure-key", ("accountkey=", "sharedaccesskey=", "sharedsecret"),
          re.compile(r"(?i)(?:AccountKey|SharedAccessKey|SharedSecret(?:Value)?)=(?P<s>[A-Za-z0-9+/=]{16,}+)")),
     Rule("authorization", ("authorization",),
