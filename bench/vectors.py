@@ -19,11 +19,11 @@ from typing import Any
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # all contenders on one thread; read when numpy is imported
 
-import numpy as np  # noqa: E402
-import qdrant_edge as edge  # noqa: E402
+import numpy as np
+import qdrant_edge as edge
 
-from groundswell.backends.vectors.embedded import EmbeddedVectors  # noqa: E402
-from groundswell.core.ports import CollectionInfo, Point  # noqa: E402
+from groundswell.backends.vectors.embedded import EmbeddedVectors
+from groundswell.core.ports import CollectionInfo, Point
 
 DIMENSIONS, TOP, QUERIES, EF = 384, 10, 200, 384
 RECALL, RATIO, REOPEN_SECONDS = 0.97, 1.3, 1.0

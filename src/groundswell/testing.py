@@ -6,13 +6,24 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+from langgraph.runtime import Runtime
+from pydantic import TypeAdapter
 
 from groundswell.backends.vectors import bm25
-from groundswell.core.errors import Conflict, Invalid, NotFound
-from groundswell.core.ports import CollectionInfo, Filter, Found, Point
+from groundswell.core.context import RunContext
+from groundswell.core.errors import Conflict, Denied, GroundswellError, Invalid, NotFound, ToolFailed
+from groundswell.core.ports import CollectionInfo, Filter, Found, Point, Repo, Vectors, Workers
+from groundswell.core.records import Evidence, Message, Part, Run, ToolResult, Turn
+from groundswell.core.tool import Tool
+from groundswell.runtime.results import result_of
+
+T = TypeVar("T")
 
 RRF_K, RRF_DEPTH = 60, 100
 
@@ -74,7 +85,8 @@ class _Exact:
         seen = Counter(word for words in stored for word in words)
         weight = {word: math.log((len(stored) - seen[word] + 0.5) / (seen[word] + 0.5) + 1) for word in asked}
         scores = [
-            (id_, sum(weight[word] * self.words[id_].get(word, 0.0) for word in asked)) for id_ in self.matching(where)
+            (id_, sum(weight[word] * self.words[id_].get(word, 0.0) for word in asked))
+            for id_ in self.matching(where)
         ]
         return sorted((hit for hit in scores if hit[1] > 0), key=lambda hit: -hit[1])
 
@@ -216,7 +228,9 @@ def _matches(payload: dict[str, Any], where: Filter | None) -> bool:
 
 def _check_dense(info: CollectionInfo, dense: Sequence[float]) -> None:
     if len(dense) != info.dimensions:
-        raise Invalid("wrong_dimensions", f"{info.name!r} holds {info.dimensions} dimensions, not {len(dense)}")
+        raise Invalid(
+            "wrong_dimensions", f"{info.name!r} holds {info.dimensions} dimensions, not {len(dense)}"
+        )
     if not all(map(math.isfinite, dense)):
         raise Invalid("bad_vector", "a vector holds a number that is not finite")
 
@@ -224,3 +238,150 @@ def _check_dense(info: CollectionInfo, dense: Sequence[float]) -> None:
 def _unit(vector: Sequence[float]) -> list[float]:
     length = math.sqrt(math.fsum(value * value for value in vector))
     return [value / length for value in vector] if length else list(vector)
+
+
+class FakeTools:
+    """The tools of a node: each answers with a value, or with what a function makes of the call's arguments.
+
+    A value is what the tool would return; a ToolResult is passed on as it is, an error is what the call comes to. What
+    excerpts it has become evidence, as in the platform; `calls` remembers what was asked.
+    """
+
+    def __init__(self, **replies: Any) -> None:
+        self.replies = replies
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.stored: dict[str, Evidence] = {}
+        self.notes: list[tuple[str, dict[str, Any]]] = []
+
+    async def call(self, name: str, /, *, returns: type[T], **arguments: Any) -> T:
+        """A tool's value; what is not `ok` raises."""
+        result = await self.result(name, **arguments)
+        adapter: TypeAdapter[T] = TypeAdapter(returns)
+        if result.status == "denied":
+            raise Denied(result.code, result.message, result.hint)
+        if result.status == "error":
+            raise ToolFailed(result.code, result.message, result.hint)
+        if result.status == "no_data" and result.value is None:
+            raise NotFound(result.code or "no_data", result.message or f"{name} found nothing", result.hint)
+        return adapter.validate_python(result.value)
+
+    async def result(self, name: str, /, **arguments: Any) -> ToolResult:
+        """A tool's result, whatever its status."""
+        self.calls.append((name, arguments))
+        try:
+            value = await self.reply(name, arguments)
+        except GroundswellError as error:
+            status = "no_data" if isinstance(error, NotFound) else "error"
+            return ToolResult(status=status, code=error.code, message=error.message, hint=error.hint)
+        return value if isinstance(value, ToolResult) else self._kept(value)
+
+    async def reply(self, name: str, arguments: dict[str, Any]) -> Any:
+        """What a tool returns; a tool that is not there is denied, as by policy."""
+        if name not in self.replies:
+            return ToolResult(status="denied", code="tool_not_allowed", message=f"{name} was not granted")
+        reply = self.replies[name]
+        return reply(**arguments) if callable(reply) else reply
+
+    async def evidence(self, digest: str) -> Evidence | None:
+        """What the calls have brought."""
+        return self.stored.get(digest)
+
+    def note(self, name: str, **data: Any) -> None:
+        """Remember what a node states."""
+        self.notes.append((name, data))
+
+    def _kept(self, value: Any) -> ToolResult:
+        dumped = TypeAdapter(Any).dump_python(value, mode="json")
+        result, pieces = result_of(dumped, 10**9, "")
+        for piece in pieces:
+            self.stored.setdefault(
+                piece.digest,
+                Evidence(
+                    digest=piece.digest,
+                    source=piece.source,
+                    text=piece.text,
+                    truncated=piece.truncated,
+                    retrieved=datetime.now(UTC),
+                ),
+            )
+        return result
+
+
+@dataclass(frozen=True)
+class FakeContext:
+    """A tool's context with what a test gives it; what it does not give is not there."""
+
+    opened: Repo | None = None
+    store: Vectors | None = None
+    workers: Workers | None = None
+    texts: Mapping[str, str] = field(default_factory=dict[str, str])
+    tenant: str = "local"
+    key: str = "test"
+    progress: Callable[[str, int, int], None] = lambda stage, done, total: None
+    seconds: float = 60.0
+
+    @property
+    def cpu(self) -> Workers:
+        """Processes for CPU-bound work."""
+        assert self.workers is not None
+        return self.workers
+
+    @property
+    def vectors(self) -> Vectors:
+        """The vector store."""
+        assert self.store is not None
+        return self.store
+
+    async def repo(self) -> Repo:
+        """The repository."""
+        if self.opened is None:
+            raise ToolFailed("no_source", "this run looks at no repository")
+        return self.opened
+
+    async def stored(self, digest: str) -> str:
+        """A stored text."""
+        if digest not in self.texts:
+            raise NotFound("no_evidence", f"nothing is stored under {digest[:12]}")
+        return self.texts[digest]
+
+    def remaining(self) -> float:
+        """Seconds until the deadline."""
+        return self.seconds
+
+
+class DirectTools(FakeTools):
+    """Real tools, called at once: no journal, no policy, no deadline. Their arguments are validated."""
+
+    def __init__(self, tools: Mapping[str, Tool], context: FakeContext) -> None:
+        super().__init__()
+        self.tools, self.context = tools, context
+
+    async def reply(self, name: str, arguments: dict[str, Any]) -> Any:
+        """What the tool returns."""
+        tool = self.tools[name]
+        given = tool.arguments.model_validate(arguments)
+        values = {field: getattr(given, field) for field in type(given).model_fields}
+        return tool.returns.dump_python(await tool.function(self.context, **values), mode="json")
+
+
+def run_context(
+    tools: FakeTools, question: str = "", attachments: Sequence[str] = (), history: Sequence[Turn] = ()
+) -> RunContext:
+    """What a node reaches, for a run that asks a question."""
+    parts = (Part(text=question), *(Part(kind="attachment", text=text) for text in attachments))
+    run = Run(
+        id="run-1",
+        tenant="local",
+        thread="thread-1",
+        agent="test",
+        caller="local",
+        input=(Message(parts=parts),),
+        status="running",
+        created=datetime.now(UTC),
+    )
+    return RunContext(run, tools, tools.evidence, tools.note, history)
+
+
+def runtime_of(context: RunContext) -> Runtime[RunContext]:
+    """What a node gets as its second argument."""
+    return Runtime(context=context)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NotRequired, TypedDict
+from typing import Any
 
 from langgraph.runtime import Runtime
 
@@ -39,17 +39,12 @@ _SHARED = 0.34  # of a claim's words, where it names nothing that can be checked
 _AROUND = 12  # lines
 
 
-class State(TypedDict):
-    """What the node reads and writes. `places`: further sources of evidence that stands in several."""
+async def ground(state: Mapping[str, Any], runtime: Runtime[RunContext]) -> Update:
+    """Keep the claims that their evidence bears, and make the answer of them.
 
-    draft: Draft
-    places: NotRequired[dict[str, list[str]]]
-    answer: NotRequired[dict[str, Any]]
-
-
-async def ground(state: State, runtime: Runtime[RunContext]) -> Update:
-    """Keep the claims that their evidence bears, and make the answer of them."""
-    draft = state["draft"]
+    Reads `draft`, and `places`: digest → sources, where evidence stands in more places than one. Writes `answer`.
+    """
+    draft: Draft = state["draft"]
     claims = [Claim.model_validate(claim) for claim in draft.get("claims", [])]
     digests = sorted({citation.evidence for claim in claims for citation in claim.citations})
     evidence: dict[str, Evidence] = {}

@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from groundswell.cli.groups import Group
 from groundswell.cli.invocation import here, plain_failure
 from groundswell.cli.terminal import printable, say, table, width, wrapped
 
-group = typer.Typer(help="List agents, and show what one may do.", invoke_without_command=True)
+group = typer.Typer(cls=Group, help="List agents, and show what one may do.", invoke_without_command=True)
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from groundswell.cli.terminal import Style, printable, shortened, wrapped
+from groundswell.cli.terminal import Style, counting, printable, shortened, wrapped
 
 if TYPE_CHECKING:
     from groundswell.core.records import Answer, Citation, Claim, Run
@@ -50,7 +50,7 @@ def _blocks(run: "Run", columns: int | None, program: str) -> Iterator[Iterator[
         yield _wrapped(answer.question, columns, "bold") if answer.question else iter(())
     yield _ending(run, columns, program)
     if numbers:
-        yield iter([(f"Open a citation:  {program} evidence {next(iter(numbers))[0][:8]}", "dim")])
+        yield _wrapped(f"Open a citation:  {program} evidence {next(iter(numbers))[0][:8]}", None, "dim")
 
 
 def _citations(numbers: Numbers, columns: int | None) -> Iterator[Line]:
@@ -68,7 +68,7 @@ def _ranked(answer: "Answer") -> Iterator[Line]:
 def _notes(answer: "Answer", columns: int | None) -> Iterator[Line]:
     notes = [f"Missing: {text}" for text in answer.missing]
     if answer.dropped:
-        notes.append(f"Left out: {answer.dropped} sentence{'s' * (answer.dropped > 1)} that no evidence bears out.")
+        notes.append(f"Left out: {counting(answer.dropped, 'sentence')} that no evidence bears out.")
     if answer.needs_model:
         notes.append("A full answer needs a model, and none is configured.")
     for note in notes:

@@ -15,7 +15,7 @@ from groundswell.cli.invocation import Invocation, here
 from groundswell.cli.program import program
 from groundswell.cli.progress import Watch, progress
 from groundswell.cli.sources import piped, sources
-from groundswell.cli.terminal import aside, say, span, width
+from groundswell.cli.terminal import aside, counting, say, span, width
 from groundswell.core.errors import ConfigError, Conflict, GroundswellError
 
 if TYPE_CHECKING:
@@ -135,7 +135,8 @@ def show(run: "Run") -> None:
             aside(f"hint: {run.error.hint}")
     if sys.stderr.isatty():
         spent = run.spent
-        aside(f"{run.id} · {run.agent} · {span(spent.seconds)} · {spent.steps} steps · {spent.tool_calls} calls", "dim")
+        counted = f"{counting(spent.steps, 'step')} · {counting(spent.tool_calls, 'call')}"
+        aside(f"{run.id} · {run.agent} · {span(spent.seconds)} · {counted}", "dim")
 
 
 def _converse(invocation: Invocation, question: str, wanted: Wanted) -> int:

@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from groundswell.cli.groups import Group
 from groundswell.cli.invocation import here, plain_failure
 from groundswell.cli.terminal import aside, say, table
 
-group = typer.Typer(help="Create, list and revoke API keys.", invoke_without_command=True)
+group = typer.Typer(cls=Group, help="Create, list and revoke API keys.", invoke_without_command=True)
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

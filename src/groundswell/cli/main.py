@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from groundswell.cli import agents, ask, config, doctor, evidence, keys, lifecycle, runs, tools, up
 from groundswell.cli.exits import INTERRUPTED, of_error
+from groundswell.cli.groups import Group, asks_help_of_command
 from groundswell.cli.invocation import Invocation
 from groundswell.cli.terminal import aside, look, printable, styled
 from groundswell.core.errors import GroundswellError
@@ -23,19 +23,13 @@ TAKES_VALUE = ("--config", "--url", "--key")
 FLAGS = ("--debug",)
 
 
-class Root(TyperGroup):
+class Root(Group):
     """Takes its own options anywhere in the line, and tells errors as a sentence and a hint."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Bring our options to the front; for help and completion leave them out, since reading them takes long."""
+        """Bring our options to the front; where only help is asked for they are left out."""
         ours, rest = parted(args)
-        if not (ctx.resilient_parsing or ("--version" not in rest and {"-h", "--help"} & set(rest))):
-            return super().parse_args(ctx, ours + rest)
-        params, self.params = self.params, []
-        try:
-            return super().parse_args(ctx, rest)
-        finally:
-            self.params = params
+        return super().parse_args(ctx, rest if asks_help_of_command(rest) else ours + rest)
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command; what goes wrong on purpose ends in an exit code, not in a traceback."""

@@ -5,7 +5,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from groundswell.cli.terminal import WIDEST, printable, shortened
+from groundswell.cli.terminal import WIDEST, counting, printable, shortened
 
 if TYPE_CHECKING:
     from groundswell.core.records import Event

@@ -8,14 +8,15 @@ import typer
 
 from groundswell.cli import exits
 from groundswell.cli.ask import show as show_answer
+from groundswell.cli.groups import Group
 from groundswell.cli.invocation import here, plain_failure
 from groundswell.cli.program import program
-from groundswell.cli.terminal import aside, printable, say, shortened, span, table, width
+from groundswell.cli.terminal import aside, counting, printable, say, shortened, size, span, table, width
 
 if TYPE_CHECKING:
     from groundswell.core.records import Event, Run
 
-group = typer.Typer(help="List, show, follow and cancel runs.", invoke_without_command=True)
+group = typer.Typer(cls=Group, help="List, show, follow and cancel runs.", invoke_without_command=True)
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunArgument = Annotated[str, typer.Argument(metavar="ID", help="The run's id.")]
 
@@ -83,8 +84,15 @@ def show(context: typer.Context, run: RunArgument, as_json: JsonOption = False) 
         "thread": found.thread,
         "sources": ", ".join(found.sources.values()),
         "asked": f"{found.created:%Y-%m-%d %H:%M:%S %Z} by {found.caller}",
-        "spent": f"{span(found.spent.seconds)}, {found.spent.steps} steps, {found.spent.tool_calls} calls, "
-        f"{found.spent.tokens} tokens, {found.spent.bytes:,} bytes of evidence",
+        "spent": ", ".join(
+            [
+                span(found.spent.seconds),
+                counting(found.spent.steps, "step"),
+                counting(found.spent.tool_calls, "call"),
+                counting(found.spent.tokens, "token"),
+                f"{size(found.spent.bytes)} of evidence",
+            ]
+        ),
     }
     for name, value in facts.items():
         say(f"{name:9}{shortened(printable(value), (width() or 10_000) - 9)}" if value else "")

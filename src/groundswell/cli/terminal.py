@@ -106,3 +106,8 @@ def span(seconds: float) -> str:
     if seconds < 100 * 60:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.0f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.0f} days"
+
+
+def counting(count: int, word: str) -> str:
+    """`1 step`, `2 steps`."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"

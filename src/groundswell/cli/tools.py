@@ -8,6 +8,7 @@ import typer
 
 from groundswell.cli import exits
 from groundswell.cli.ask import RepoOption, SourceOption, follow
+from groundswell.cli.groups import Group
 from groundswell.cli.invocation import Invocation, here, plain_failure
 from groundswell.cli.progress import progress
 from groundswell.cli.sources import sources
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from groundswell.client import Client
     from groundswell.core.records import Run
 
-group = typer.Typer(help="List tools, show one, call one.", invoke_without_command=True)
+group = typer.Typer(cls=Group, help="List tools, show one, call one.", invoke_without_command=True)
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsOption = Annotated[str, typer.Option("--as", metavar="AGENT", help="Under this agent's policies.")]
 INDEX = "repo_index"

@@ -11,7 +11,7 @@ import typer
 
 from groundswell.cli.invocation import Invocation, here
 from groundswell.cli.program import program
-from groundswell.cli.terminal import aside, printable, say, span, table
+from groundswell.cli.terminal import aside, printable, say, span
 from groundswell.core.errors import ConfigError, GroundswellError
 
 if TYPE_CHECKING:
@@ -165,7 +165,9 @@ async def _prove(data: "DataDir") -> None:
         aside(f"hint: {error.hint or f'{program()} doctor'}")
         return
     say()
-    table(tries, ("try next", ""))
+    say("Try next:", "bold")
+    for words, purpose in tries:
+        say(f"  {purpose:<18}{words}")  # whole, however long: it is there to be copied
     sys.stdout.flush()
     shown.touch(mode=0o600)
 

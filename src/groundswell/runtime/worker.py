@@ -9,12 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-import psycopg
 from langgraph.errors import GraphRecursionError
 from langgraph.graph import START, StateGraph
 from langgraph.runtime import ExecutionInfo, Runtime, get_runtime
 from langgraph.types import interrupt
-from psycopg_pool import PoolTimeout
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
@@ -254,7 +252,7 @@ class Worker:
                 try:
                     await self._take()
                     await self._stop_what_was_cancelled()
-                except (GroundswellError, psycopg.Error, PoolTimeout) as error:
+                except GroundswellError as error:
                     telemetry.log.warning("worker.database", worker=self.name, error=str(error))
                     await asyncio.sleep(0.2)
                 await self._wait()
@@ -263,12 +261,12 @@ class Worker:
             for task in self.held.values():
                 task.cancel()
             await asyncio.gather(beating, *self.held.values(), return_exceptions=True)
-            with contextlib.suppress(GroundswellError, psycopg.Error, PoolTimeout):
+            with contextlib.suppress(GroundswellError):
                 await self.leases.leave()
 
     async def _beat(self) -> None:
         while True:
-            with contextlib.suppress(GroundswellError, psycopg.Error, PoolTimeout):  # the lease itself is the alarm
+            with contextlib.suppress(GroundswellError):  # the lease itself is the alarm
                 await self.leases.beat()
             await asyncio.sleep(self.lease_seconds / 4)
 
@@ -308,7 +306,7 @@ class Worker:
                 await self._end(lease, await self._outcome(lease))
             except EpochOver:
                 telemetry.log.info("run.lost", run=run.id, epoch=run.epoch)
-            except (Unavailable, psycopg.Error, PoolTimeout) as error:  # claimed again, in a new epoch
+            except Unavailable as error:  # claimed again, in a new epoch
                 telemetry.log.warning("run.dropped", run=run.id, epoch=run.epoch, error=str(error))
 
     async def _outcome(self, lease: Lease) -> Ending | None:
@@ -331,7 +329,7 @@ class Worker:
             if lease.run.id in self.cancelling:
                 return Ending(status="cancelled")
             raise  # the worker stops: its runs go to others
-        except (EpochOver, Unavailable, psycopg.Error, PoolTimeout):
+        except (EpochOver, Unavailable):
             raise
         except Denied as error:
             return _failed("denied", error)

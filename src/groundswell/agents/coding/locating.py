@@ -91,7 +91,9 @@ async def _files(tools: Tools, paths: Sequence[str]) -> list[str]:
         for glob in (bare, f"**/{bare}"):
             listed = await tools.result("files_list", glob=glob, limit=20)
             if listed.status == "ok" and listed.value:
-                found.update(dict.fromkeys(sorted(listed.value, key=lambda each: (each.count("/"), each))[:5]))
+                found.update(
+                    dict.fromkeys(sorted(listed.value, key=lambda each: (each.count("/"), each))[:5])
+                )
                 break
     return list(found)
 
@@ -127,7 +129,9 @@ async def _nearest(tools: Tools, name: str, last: str) -> list[str]:
     folded = {word.lower().replace("_", ""): word for word in sorted(words, reverse=True)}
     close = difflib.get_close_matches(last.lower().replace("_", ""), list(folded), n=6, cutoff=0.75)
     rows = await asyncio.gather(*(tools.result("symbol_find", name=folded[each], limit=1) for each in close))
-    return [folded[each] for each, row in zip(close, rows, strict=True) if row.status == "ok" and row.value][:3]
+    return [folded[each] for each, row in zip(close, rows, strict=True) if row.status == "ok" and row.value][
+        :3
+    ]
 
 
 def _misspelt(name: str) -> str:

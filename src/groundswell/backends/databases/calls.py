@@ -124,11 +124,12 @@ class Journal:
         reserved: Cost,
         seconds: float,
     ) -> bool:
-        """Keep a reply, its evidence and its cost; False where another attempt was begun since: only the cost is real."""
+        """Keep a reply, its evidence and its cost; False where another attempt was begun since (its cost is kept)."""
         body = json.dumps(result.value, ensure_ascii=False)
         reply = Piece(text=body, source=f"tool:{place.ask.kind}", truncated=result.truncated)
         kept = result.model_copy(update={"value": None, "digest": reply.digest})
-        spend = "UPDATE runs SET tool_calls = tool_calls + %s, tokens = tokens + %s, money = money + %s, bytes = bytes + %s WHERE id = %s"
+        spend = """UPDATE runs SET tool_calls = tool_calls + %s, tokens = tokens + %s, money = money + %s,
+                          bytes = bytes + %s WHERE id = %s"""
         async with self.database.transaction() as connection:
             await connection.execute(spend, (cost.tool_calls, cost.tokens, cost.money, cost.bytes, place.run))
             sql = f"""UPDATE calls SET state = 'done', result = %s, reply_digest = %s, done_at = clock_timestamp(),
@@ -160,7 +161,8 @@ class Journal:
             await self._reserve(connection, place, Cost())
             await self._unreserve(connection, place, Cost())
             await connection.execute("UPDATE runs SET tool_calls = tool_calls + 1 WHERE id = %s", (place.run,))
-            sql = f"UPDATE calls SET state = 'done', result = %s, reply_digest = %s, done_at = clock_timestamp() WHERE {KEY}"
+            sql = f"""UPDATE calls SET state = 'done', result = %s, reply_digest = %s, done_at = clock_timestamp()
+                      WHERE {KEY}"""
             await connection.execute(sql, (Jsonb(kept.model_dump(mode="json")), reply.digest, *place.key))
             await store(connection, place.tenant, place.run, [reply])
             self.database.appended(place.run, place.tenant, facts)
@@ -216,9 +218,10 @@ class Journal:
         return Fact(key=f"{call}/started/{attempt}", body=started)
 
     async def _insert(self, connection: Connection, place: Place, effect: bool, state: str, seconds: float) -> bool:
-        sql = """INSERT INTO calls (tenant, run, checkpoint_ns, checkpoint, task, kind, request_digest, n, effect, state,
-                                    attempt, epoch, acting_until, arguments)
-                 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 1, %s, clock_timestamp() + %s * interval '1 second', %s)
+        sql = """INSERT INTO calls (tenant, run, checkpoint_ns, checkpoint, task, kind, request_digest, n, effect,
+                                    state, attempt, epoch, acting_until, arguments)
+                 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 1, %s,
+                         clock_timestamp() + %s * interval '1 second', %s)
                  ON CONFLICT (run, task, kind, request_digest, n) DO NOTHING"""
         ask = place.ask
         values = (
@@ -237,8 +240,9 @@ class Journal:
     async def _reserve(self, connection: Connection, place: Place, cost: Cost) -> None:
         sql = """UPDATE runs SET reserved_tool_calls = reserved_tool_calls + %s, reserved_tokens = reserved_tokens + %s,
                         reserved_money = reserved_money + %s, reserved_bytes = reserved_bytes + %s
-                 WHERE id = %s RETURNING budget, tool_calls + reserved_tool_calls AS tool_calls,
-                    tokens + reserved_tokens AS tokens, money + reserved_money AS money, bytes + reserved_bytes AS bytes"""
+                 WHERE id = %s
+                 RETURNING budget, tool_calls + reserved_tool_calls AS tool_calls, tokens + reserved_tokens AS tokens,
+                           money + reserved_money AS money, bytes + reserved_bytes AS bytes"""
         values = (cost.tool_calls, cost.tokens, cost.money, cost.bytes, place.run)
         row = await (await connection.execute(sql, values)).fetchone()
         assert row is not None

@@ -93,7 +93,7 @@ class Database:
             raise Unavailable("database_full", f"PostgreSQL cannot store more: {error}", FULL_HINT) from error
         except psycopg.errors.OutOfMemory as error:
             raise Unavailable("database_full", f"PostgreSQL is out of memory: {error}", FULL_HINT) from error
-        except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.TransactionTimeout) as error:
+        except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:
             raise Unavailable("database_down", f"PostgreSQL does not answer: {error}", DOWN_HINT) from error
 
     @contextlib.asynccontextmanager

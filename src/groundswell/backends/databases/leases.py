@@ -62,7 +62,8 @@ class Leases:
                                                        OR w.id = %(me)s AND r.id <> ALL(%(held)s)))
                      AND (r.status = 'running' OR NOT EXISTS (
                           SELECT FROM runs e WHERE e.tenant = r.tenant AND e.thread = r.thread
-                             AND (e.created, e.id) < (r.created, r.id) AND e.status IN ('queued', 'running', 'waiting')))
+                             AND (e.created, e.id) < (r.created, r.id)
+                             AND e.status IN ('queued', 'running', 'waiting')))
                    ORDER BY r.created LIMIT %(limit)s FOR UPDATE OF r SKIP LOCKED)
                  RETURNING *, extract(epoch FROM clock_timestamp() - started)::float8 AS used"""
         stored: list[tuple[Lease, list[Fact]]] = []

@@ -88,7 +88,7 @@ class RunSaver(AsyncPostgresSaver):
 
     @contextlib.asynccontextmanager
     async def _cursor(self, *, pipeline: bool = False) -> AsyncGenerator[psycopg.AsyncCursor[DictRow]]:
-        async with self.database.pool.connection() as connection:
+        async with self.database.connection() as connection:
             if not pipeline:
                 yield connection.cursor(binary=True, row_factory=dict_row)
                 return

@@ -24,7 +24,7 @@ _WRAPPERS = frozenset("parenthesized_expression as_expression satisfies_expressi
 _GIVEN = 3  # parameters of a callback that are looked for
 _DEEP = 400  # levels of nesting that are read
 _TYPES = 8  # of one definition that are kept
-_UNPARTED = re.compile(r"([>\w\])}])(\s*\n\s*)(?=<[A-Z]\w*[\s,>])")
+_UNPARTED = re.compile(r"([>\w\])}\"'`])((?:\s|//[^\n]*|/\*(?:[^*]|\*(?!/))*\*/)*\n\s*)(?=[<(])")
 _EXPORTS = re.compile(r"(?:module\s*\.\s*)?exports")
 
 

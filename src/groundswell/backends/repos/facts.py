@@ -12,6 +12,7 @@
 | `*`  | a container, iterator, mapping or channel of it: `list[Foo]` is `("Foo", "!", "*")` |
 | `[]` | an element (a mapping's value) of it, by subscript or iteration |
 | `#0` | the first of several results, or of a tuple; `#1` the second … |
+| `^0` | several results or a tuple, of which the first is it; `^1` the second … |
 | `with` | what a context manager gives |
 | `->` | a function that returns it: `Callable[..., Foo]` is `("Foo", "!", "->")` |
 | `await` | what an awaitable gives; most results need none, since async functions say their inner result |
@@ -34,7 +35,7 @@ from typing import Any, NamedTuple
 
 import ormsgpack
 
-VERSION = 1  # of extractors and format: facts of another version are made anew
+VERSION = 2  # of extractors and format: facts of another version are made anew
 
 MODULE = -1
 LAST_LINE = 1 << 30
@@ -221,7 +222,7 @@ _MODULE_PARTS = re.compile(r"[/.:\\\\]+")
 
 def is_name(step: str) -> bool:
     """Whether a step is a name and not an operator or a marker."""
-    return step not in _OPERATORS and step[:1] != "@" and not (step[:1] == "#" and step[1:].isdigit())
+    return step not in _OPERATORS and step[:1] != "@" and not (step[:1] in "#^" and step[1:].isdigit())
 
 
 _OPERATORS = frozenset(("()", "!", "*", "[]", "->", "with", "await", ""))

@@ -132,11 +132,16 @@ class _Reader:
     def _identifier(self, node: SgNode, at: Where, kind: str = "use") -> None:
         name = node.text()
         if name != "_" and name not in at.names:
-            self.builder.use((name,), kind, _line(node), at.scope)
+            self._plain(name, kind, node, at)
 
     def _type_name(self, node: SgNode, at: Where) -> None:
         if node.text() not in at.generics:
-            self.builder.use((node.text(),), "use", _line(node), at.scope)
+            self._plain(node.text(), "use", node, at)
+
+    def _plain(self, name: str, kind: str, node: SgNode, at: Where) -> None:
+        """A name from outside the function: a variable called the same is called otherwise from here on."""
+        self.bound.setdefault((at.scope, name), 1)
+        self.builder.use((name,), kind, _line(node), at.scope)
 
     def _qualified_type(self, node: SgNode, at: Where) -> None:
         package, name = node.field("package"), node.field("name")

@@ -10,6 +10,7 @@ from groundswell.backends.repos import facts
 from groundswell.backends.repos.facts import MODULE, Builder, Chain, Definition, FileFacts, Import, Typed
 from groundswell.backends.repos.python_types import (
     annotation,
+    is_generic,
     last_name,
     parsed,
     typed_values,
@@ -84,6 +85,7 @@ class _Reader:
             ast.Call: self._call,
             ast.Name: self._name,
             ast.Attribute: self._attribute,
+            ast.Subscript: self._subscript,
             ast.Lambda: self._lambda,
             ast.NamedExpr: self._walrus,
             ast.ListComp: self._comprehension,
@@ -166,7 +168,7 @@ class _Reader:
         self.frame = inner
         self._parameters(node, in_class)
         self._visit_all(node.body)
-        types = self._typed(annotation(node.returns), node.lineno) if node.returns else self._inferred(node)
+        types = self._typed(_returned(node, in_class), node.lineno) if node.returns else self._inferred(node)
         self.builder.amend(number, types=types)
         self.frame = outer
 
@@ -522,6 +524,12 @@ class _Reader:
             self.builder.use((*chain, node.attr), kind, line, self.frame.scope)
         self._visit(node.value)
 
+    def _subscript(self, node: ast.Subscript) -> None:
+        if isinstance(node.ctx, ast.Load) and is_generic(last_name(node.value)):
+            self._annotation(node)
+        else:
+            self._children(node)
+
     def _call(self, node: ast.Call) -> None:
         match node.func:
             case ast.Name():
@@ -618,6 +626,16 @@ def _default_types(node: ast.expr) -> list[tuple[Chain, int]]:
 def _arguments(arguments: ast.arguments) -> list[ast.arg]:
     extra = [argument for argument in (arguments.vararg, arguments.kwarg) if argument is not None]
     return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *extra]
+
+
+def _returned(node: Function, in_class: bool) -> list[tuple[Chain, int]]:
+    """What an annotation says is returned; `def f(self: T) -> T` returns whatever it was called on."""
+    found = annotation(node.returns)
+    first = next(iter([*node.args.posonlyargs, *node.args.args]), None)
+    if not in_class or first is None or first.annotation is None:
+        return found
+    own = annotation(first.annotation)
+    return [(("@self",), slot) if (chain, slot) in own else (chain, slot) for chain, slot in found]
 
 
 def _receiver(node: Function) -> str:

@@ -25,6 +25,7 @@ _CONTAINERS = frozenset(
         "ContextVar ReferenceType ref",
     )
 )
+_OTHER_GENERICS = frozenset(("Union", "Callable", "Type", "type", "Tuple", "tuple", "Coroutine", "TypeGuard"))
 _MAPPINGS = frozenset(
     ("dict", "Dict", "Mapping", "MutableMapping", "defaultdict", "DefaultDict", "OrderedDict", "ItemsView")
 )
@@ -97,6 +98,11 @@ def parsed(node: ast.Constant) -> ast.expr | None:
         if hasattr(child, "lineno"):
             child.lineno = child.end_lineno = node.lineno  # type: ignore[attr-defined]
     return expression
+
+
+def is_generic(name: str) -> bool:
+    """Whether a name's subscript holds types, strings included: `Union["A", str]`."""
+    return name in _INNER or name in _CONTAINERS or name in _MAPPINGS or name in _OTHER_GENERICS
 
 
 def last_name(node: ast.expr) -> str:
@@ -203,7 +209,7 @@ def _type_alternatives(node: ast.expr) -> tuple[Chain, ...]:
 
 
 def _inside(argument: ast.expr) -> list[tuple[Chain, int]]:
-    return [((*chain, "*"), -1) for chain, slot in annotation(argument) if slot < 0]
+    return [((*chain, "*") if slot < 0 else (*chain, f"^{slot}", "*"), -1) for chain, slot in annotation(argument)]
 
 
 def _tuple(arguments: list[ast.expr]) -> list[tuple[Chain, int]]:

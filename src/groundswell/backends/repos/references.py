@@ -1,5 +1,6 @@
 """Who uses a definition."""
 
+import posixpath
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -8,7 +9,7 @@ from groundswell.backends.repos import facts
 from groundswell.backends.repos.facts import MODULE, Import, Use
 from groundswell.backends.repos.go_interfaces import related
 from groundswell.backends.repos.index import FileView, Index
-from groundswell.backends.repos.resolve import Place, Resolver, Value, Values
+from groundswell.backends.repos.resolve import WHOLE, Place, Resolver, Value, Values
 from groundswell.backends.repos.symbols import Site
 
 # methods so common on values of the languages themselves that a name alone says little
@@ -65,12 +66,14 @@ class Targets:
         names = {index.view(site.path).definitions[site.number].name for site in self.sites}
         return names | {index.view(site.path).definitions[site.number].name for site in self.classes}
 
-    def hit(self, value: Value) -> Site | None:
-        """The target a value is."""
+    def hit(self, value: Value, kind: str) -> Site | None:
+        """The target that using a value in this way uses: calling a class calls its constructor."""
         if value.kind != "definition":
             return None
         site = Site(value.path, value.number)
-        return site if site in self.sites else self.classes.get(site)
+        if site in self.sites:
+            return site
+        return self.classes.get(site) if kind == "call" else None
 
 
 def owner_of(index: Index, site: Site) -> Site | None:
@@ -113,6 +116,7 @@ class _Search:
     def run(self) -> Iterator[Found]:
         names = self.targets.names(self.index)
         plain = frozenset(names)
+        names |= self._exported_as()
         seen: set[tuple[str, str]] = set()
         for _ in range(_ROUNDS):
             aliases: set[str] = set()
@@ -129,6 +133,32 @@ class _Search:
                 return
             names = aliases
 
+    def _exported_as(self) -> set[str]:
+        """What importers call a target that its module exports under another name, as default or as a whole."""
+        names: set[str] = set()
+        for site in self.targets.sites:
+            view = self.index.view(site.path)
+            if view.definitions[site.number].parent != MODULE:
+                continue
+            name = view.definitions[site.number].name
+            keys = {key for key, chain in view.facts.exports.items() if chain == (name,)}
+            names |= keys - {name, "default", WHOLE}
+            if keys & {"default", WHOLE}:
+                names |= self._default_names(site.path)
+        return names
+
+    def _default_names(self, path: str) -> set[str]:
+        names: set[str] = set()
+        folder, file = posixpath.split(path)
+        marks = {f"<{file.partition('.')[0]}>", f"<{posixpath.basename(folder)}>", "<>"}
+        for importer in self.index.using(marks):
+            for entry in self.index.view(importer).facts.imports:
+                if entry.name in ("", "default") and (entry.local or entry.exported):
+                    values = self.resolver.named(importer, entry)
+                    if any(self.targets.hit(value, "call") for value in values):
+                        names |= {entry.local, entry.exported} - {"", "*", "default"}
+        return names
+
     def _in_file(self, view: FileView, name: str, *, is_alias: bool) -> Iterator[Found]:
         language = self.index.language(view.path)
         if language is None or (language.family or language.name) not in self.targets.families:
@@ -142,17 +172,17 @@ class _Search:
 
     def _import(self, view: FileView, entry: Import) -> Iterator[Found]:
         for value in self.resolver.imported(view.path, entry):
-            if (target := self.targets.hit(value)) and target not in self.targets.classes.values():
+            if target := self.targets.hit(value, "import"):
                 yield Found(view.path, entry.line, "import", entry.scope, target, 1.0, "imported by name")
 
     def _use(self, view: FileView, use: Use, *, is_alias: bool, is_deep: bool) -> Found | None:
         if not is_deep:
             return self._by_name(view, use, {"unknown"}, is_deep=False)
         values = self.resolver.symbols(Place(view.path, use.scope, use.line), use.chain)
-        hits = [(value, target) for value in values if (target := self.targets.hit(value))]
+        hits = [(value, target) for value in values if (target := self.targets.hit(value, use.kind))]
         if hits:
             value, target = hits[0]
-            return self._found(view, use, target, self._confidence(values), self._reason(use, value))
+            return self._found(view, use, target, self._confidence(values, use.kind), self._reason(use, value))
         if dispatched := self._dispatched(values):
             language = self.index.language(view.path)
             likely = language.dispatch if language is not None else 0.0
@@ -162,9 +192,9 @@ class _Search:
             return None
         return self._by_name(view, use, kinds, is_deep=True)
 
-    def _confidence(self, values: Values) -> float:
+    def _confidence(self, values: Values, kind: str) -> float:
         definitions = sum(value.kind == "definition" for value in values)
-        sites = {self.targets.hit(value) is not None for value in values if value.kind == "definition"}
+        sites = {self.targets.hit(value, kind) is not None for value in values if value.kind == "definition"}
         if definitions == len(values) and sites == {True}:
             return 1.0
         return 0.9 if sites == {True} else 0.8

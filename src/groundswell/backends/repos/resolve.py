@@ -111,10 +111,14 @@ class Resolver:
                 return self._each(before, self._element)
             case "with":
                 return self._each(before, self._entered)
+            case _ if step[0] == "^":
+                return frozenset(
+                    Value("several", inner=(Value("slot", number=int(step[1:]), inner=(value,)),)) for value in before
+                )
             case "await":
                 return self._each(before, self._awaited)
             case _:
-                return self._each(before, lambda value: self._slot(value, int(step[1:])))
+                return self._slots(before, int(step[1:]))
 
     def _each(self, values: Values, step: _Step) -> Values:
         if len(values) == 1:
@@ -265,6 +269,10 @@ class Resolver:
             return self._interoperating(self._module_value(keys[0], path), entry.name)
         finally:
             self._active.discard(active)
+
+    def named(self, path: str, entry: Import) -> Values:
+        """What an import names: of a CommonJS module that which it is."""
+        return self._each(self.imported(path, entry), self._or_whole)
 
     def _interoperating(self, module: Value, name: str) -> Values:
         """What `import x` and `import {x}` bring from a CommonJS module: all of it, and a member of that."""
@@ -491,7 +499,9 @@ class Resolver:
             return frozenset((value,))
         definition = self.definition(value)
         if definition.kind in _FUNCTIONS:
-            return self._called(value) if definition.flags & facts.PROPERTY else frozenset((value,))
+            if definition.flags & facts.PROPERTY:
+                return self._called(value)
+            return self._decorated(value, definition) if definition.decorators else frozenset((value,))
         if definition.kind in _TYPES or definition.kind == "module":
             return frozenset((value,))
         results = self._results(value, definition.types)
@@ -499,11 +509,34 @@ class Resolver:
             return results - _UNKNOWN | {value}
         return results
 
+    def _decorated(self, value: Value, definition: Definition) -> Values:
+        """A function whose decorator makes an instance of a class of ours is that instance (`@click.group()`)."""
+        place = Place(value.path, definition.parent, definition.line)
+        for chain in definition.decorators:
+            made = self.values(place, (*chain, "()"))
+            if instances := frozenset(one for one in made if one.kind == "instance"):
+                return instances
+        return frozenset((value,))
+
     def _local_value(self, value: Value) -> Values:
         name, _, line = value.name.rpartition("@")
         view = self.index.view(value.path)
-        types = [kind for _, kinds in self._binding(view, value.number, name, int(line)) for kind in kinds]
+        bound = self._binding(view, value.number, name, int(line))
+        types = [kind for _, kinds in bound for kind in kinds]
+        if not types and value.number != MODULE and view.definitions[value.number].kind == "method":
+            return self._inherited_parameter(value, name)
         return self._results(value, types)
+
+    def _inherited_parameter(self, value: Value, name: str) -> Values:
+        """What a base says of a parameter that an overriding method leaves open."""
+        view = self.index.view(value.path)
+        method = view.definitions[value.number]
+        for owner in list(self.lineage(value.path, method.parent))[1:]:
+            for path, number in self._own(owner, method.name):
+                for bound in self.index.view(path).facts.bindings(number, name):
+                    if bound.parameter and bound.types:
+                        return self._results(Value("local", path, number), bound.types)
+        return _UNKNOWN
 
     def _results(self, value: Value, types: Iterable[Typed]) -> Values:
         """The values of some types: those in slots together as one `several`."""
@@ -584,9 +617,19 @@ class Resolver:
         found = self.class_member(value, "__next__") or self.class_member(value, "__anext__")
         return self._each(frozenset(found), self._called) if found else _UNKNOWN
 
-    def _slot(self, value: Value, slot: int) -> Values:
-        if value.kind == "several":
-            return frozenset(one for row in value.inner if row.number == slot for one in row.inner) or _UNKNOWN
+    def _slots(self, values: Values, slot: int) -> Values:
+        """One of several results; of alternatives those that have it."""
+        found = [
+            one
+            for value in values
+            if value.kind == "several"
+            for row in value.inner
+            if row.number == slot
+            for one in row.inner
+        ]
+        return frozenset(found) or self._each(values, self._slot)
+
+    def _slot(self, value: Value) -> Values:
         if value.kind == "instance":
             return self._element(value)
         return self._element(value) if value.kind in ("container", "external", "definition") else _UNKNOWN

@@ -22,13 +22,8 @@ _API = re.compile(r"""[\s\-{]*["']?apiVersion["']?\s*:\s*["']?(?P<version>[\w./]
 _DATA = re.compile(r"""(?P<indent>[ \t\-]*)["']?(?:data|stringData)["']?\s*:\s*\{?\s*\Z""")
 _ENTRY = re.compile(rf"""\s*+{_KEY}(?P<s>.*)""")
 _SCALAR = re.compile(r"[|>][+\-\d]*\s*")
-_INLINE = re.compile(r"""\\*["']?(?:data|stringData)\\*["']\s*:\s*\{(?P<pairs>[^{}]*)\}?""")
-_INLINE_PAIR = re.compile(r""":\s*\\*["'](?P<s>[^"'\\]+)""")
-_INLINE_SECRET = re.compile(r"""\\*["']kind\\*["']\s*:\s*\\*["']Secret\\*["']""")
-
 _MACHINE = re.compile(r"\s*(?:machine\s+\S+|default)(?:\s+login\s+\S+)?\s*\Z")
 _NETRC_LINE = re.compile(r"\s*(?:login|account|password|macdef)\s+\S+")
-_NETRC = re.compile(r"\b(?:machine\s+\S+|default)\s+login\s+\S+\s+(?:account\s+\S+\s+)?password\s+(?P<s>\S+)")
 _NETRC_PASSWORD = re.compile(r"\s*(?:login\s+\S+\s+)?password\s+(?P<s>\S+)\s*\Z")
 _PGPASS = re.compile(
     r"\s*[\w.\-*\[\]:]+?:(?:543\d|6432|\*):[A-Za-z_*][\w\-]*:[A-Za-z_*][\w.\-]*:(?P<s>[^\s\"']+)\s*\Z"
@@ -145,7 +140,7 @@ class Blocks:
                 self._secret = None
         elif (self._secret is not None or previous == "v1") and (data := _DATA.match(line)):
             self._data = len(data["indent"])
-        return self._inline(line) if "data" in line.lower() else []
+        return []
 
     def _entry(self, line: str) -> list[Span] | None:
         indent = len(line) - len(line.lstrip())
@@ -166,17 +161,7 @@ class Blocks:
             return []
         return [Span(start, end, "kubernetes-secret")]
 
-    def _inline(self, line: str) -> list[Span]:
-        return [
-            Span(block.start("pairs") + pair.start("s"), block.start("pairs") + pair.end("s"), "kubernetes-secret")
-            for block in _INLINE.finditer(line)
-            for pair in _INLINE_PAIR.finditer(block["pairs"])
-            if not is_stand_in(pair["s"]) and (_INLINE_SECRET.search(line) or is_base64(pair["s"]))
-        ]
-
     def _login(self, line: str) -> list[Span]:
-        if match := _NETRC.search(line):
-            return [Span(*match.span("s"), "password")]
         if match := _PGPASS.match(line):
             return [Span(*match.span("s"), "password")] if match["s"] != "*" else []
         if not (self._netrc and _NETRC_LINE.match(line)):

@@ -154,6 +154,9 @@ _LINES = (
                     rf"(?P<s>{_LITERAL}+)"), _is_argument),
     Rule("password", ("mysql", "mariadb"),
          re.compile(rf"\b(?:mysql|mariadb)[a-z]*\b.{{0,120}}? -p(?P<s>[^\s\"'`;,<>()&|=]{_LITERAL}+)"), _is_argument),
+    Rule("password", ("machine", "default"),
+         re.compile(r"\b(?:machine[ \t]+\S+|default)[ \t]+login[ \t]+\S+[ \t]+(?:account[ \t]+\S+[ \t]+)?"
+                    r"password[ \t]+(?P<s>\S+)")),
     Rule("password", ("curl",),
          re.compile(rf"\bcurl\b.{{0,200}}? (?:-u|--user|--proxy-user)[ =]?[\"']?[^\s:\"']+:(?P<s>{_LITERAL}+)"),
          _is_argument),
@@ -182,5 +185,24 @@ class _Cookies:
                 position = pair.end()
 
 
+_INLINE = re.compile(r"""\\*["']?(?:data|stringData)\\*["']\s*:\s*\{(?P<pairs>[^{}]*)""")
+_INLINE_PAIR = re.compile(r""":\s*\\*["'](?P<s>[^"'\\]+)""")
+_INLINE_SECRET = re.compile(r"""\\*["']kind\\*["']\s*:\s*\\*["']Secret\\*["']""")
+
+
+class _Manifests:
+    """The values of a Kubernetes Secret that is written as JSON on one line, as annotations have it."""
+
+    hints = ("data'", 'data"', "data\\")
+
+    def spans(self, line: str) -> Iterator[Span]:
+        """The values in a line, all of them where it says that it is a Secret."""
+        secret = _INLINE_SECRET.search(line) is not None
+        for block in _INLINE.finditer(line) if secret or "apiVersion" in line else ():
+            for pair in _INLINE_PAIR.finditer(line, *block.span("pairs")):
+                if not is_stand_in(pair["s"]) and (secret or is_base64(pair["s"])):
+                    yield Span(*pair.span("s"), "kubernetes-secret")
+
+
 WORD_RULES = _TOKENS
-LINE_RULES = (*_LINES, _Cookies())
+LINE_RULES = (*_LINES, _Manifests(), _Cookies())

@@ -37,6 +37,13 @@ def mask(line: str) -> str:
     return _PLACEHOLDER.sub(lambda match: "\0" * len(match[0]), line)
 
 
+def blanked(line: str, spans: Iterable[Span]) -> str:
+    """The line with these spans blanked out, too."""
+    for start, end, *_ in spans:
+        line = line[:start] + "\0" * (end - start) + line[end:]
+    return line
+
+
 def merged(spans: Iterable[Span]) -> list[Span]:
     """The spans in order, overlapping ones joined; the rule that was named first names the kind."""
     ranked = sorted(enumerate(spans), key=lambda pair: (pair[1].start, pair[0]))

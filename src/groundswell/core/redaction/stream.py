@@ -8,11 +8,11 @@ Where the windows fall depends on the line alone, never on how it was cut into c
 
 import copy
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from groundswell.core.redaction import assignments, blocks, hints
 from groundswell.core.redaction.patterns import LINE_RULES, WORD_RULES
-from groundswell.core.redaction.spans import Span, mask, merged, placeholder
+from groundswell.core.redaction.spans import Span, blanked, mask, merged, placeholder
 
 LIMIT = 4096
 OVERLAP = 1024
@@ -178,10 +178,17 @@ class Redactor:
     def _find(self, line: str, around: blocks.Blocks | None = None) -> list[Span]:
         """The secrets in a line or a part of one; `around` when it is whole and what came before counts."""
         masked = mask(line)
-        spans = around.spans(masked) if around else []
-        spans += _spans(masked, self._blocks.settings)
-        secrets = (span for span in spans if masked[span.start : span.end].strip("\0"))
-        return [span for span in merged(secrets) if span.start >= self._context]
+        spans = self._secrets(masked, around.spans(masked) if around else ())
+        found = spans
+        while found and self._windowed:  # what stands next to a secret may be one only when that is gone
+            masked = blanked(masked, found)
+            found = self._secrets(masked)
+            spans += found
+        return [span for span in merged(spans) if span.start >= self._context]
+
+    def _secrets(self, masked: str, spans: Iterable[Span] = ()) -> list[Span]:
+        everything = (*spans, *_spans(masked, self._blocks.settings))
+        return [span for span in everything if masked[span.start : span.end].strip("\0")]
 
     def _render(self, spans: list[Span], cut: int) -> str:
         """The line from where it was passed on up to the cut, with placeholders."""

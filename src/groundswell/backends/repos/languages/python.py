@@ -103,6 +103,7 @@ def _roots_for(path: str, project: Project) -> Iterator[str]:
         folder = dirname(folder)
     yield from around
     yield from (root for root in known if root not in around)
+    yield dirname(path)  # a script's own folder, also where it is a package
 
 
 def _roots(project: Project) -> tuple[str, ...]:

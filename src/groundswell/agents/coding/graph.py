@@ -1,0 +1,175 @@
+"""Answer questions about a repository, on what stands in it."""
+
+from typing import Any, NotRequired, TypedDict
+
+from langgraph.graph import START, StateGraph
+from langgraph.runtime import Runtime
+
+from groundswell.agents.coding import (
+    definitions,
+    explanations,
+    failures,
+    locating,
+    overviews,
+    reports,
+    topics,
+    users,
+)
+from groundswell.agents.coding.locating import Located
+from groundswell.agents.coding.question import Asked, understood
+from groundswell.agents.coding.sheet import Sheet, counted
+from groundswell.agents.drafts import Draft
+from groundswell.agents.grounding import ground
+from groundswell.core.agent import Agent, Limits, Update
+from groundswell.core.context import RunContext
+from groundswell.core.records import Coverage
+
+_READERS = {
+    "users": users.read,
+    "explanation": explanations.read,
+    "members": explanations.read,
+    "failure": failures.read,
+    "report": reports.read,
+    "overview": overviews.read,
+    "topic": topics.read,
+}
+_WRITERS = {
+    "definition": definitions.answer,
+    "users": users.answer,
+    "explanation": explanations.answer,
+    "members": explanations.answer,
+    "failure": failures.answer,
+    "report": reports.answer,
+    "topic": topics.answer,
+}
+
+
+class State(TypedDict):
+    """What the graph remembers between nodes; all of it is JSON."""
+
+    question: str
+    asked: NotRequired[Asked]
+    coverage: NotRequired[dict[str, Any]]
+    located: NotRequired[Located]
+    read: NotRequired[dict[str, Any]]
+    draft: NotRequired[Draft]
+    places: NotRequired[dict[str, list[str]]]
+    answer: NotRequired[dict[str, Any]]
+
+
+async def understand(state: State, runtime: Runtime[RunContext]) -> Update:
+    """Read the question, and bring the repository's index up to date."""
+    context = runtime.context
+    asked = understood(state["question"], context.run.attachments, context.history)
+    coverage = await context.tools.call("repo_index", returns=Coverage)
+    context.note("understood", kind=asked["kind"], names=asked["names"][:5], paths=asked["paths"][:5])
+    return {"asked": asked, "coverage": coverage.model_dump(mode="json")}
+
+
+async def locate(state: State, runtime: Runtime[RunContext]) -> Update:
+    """Find what the question names; what cannot be found under its kind is looked for as a topic."""
+    asked = state.get("asked")
+    assert asked is not None
+    found = await locating.located(asked, runtime.context.tools)
+    return {"located": found, "asked": _kind_that_fits(asked, found)}
+
+
+def _kind_that_fits(asked: Asked, found: Located) -> Asked:
+    """A name that is a module is explained as one; words that name nothing are a topic."""
+    kind = asked["kind"]
+    has_symbols, has_module = any(found.get("symbols", {}).values()), bool(found.get("outline"))
+    if kind in ("failure", "report", "overview"):
+        return asked
+    if kind == "definition" and not has_symbols and has_module:
+        kind = "explanation"
+    if kind == "topic" and (has_symbols or has_module) and asked["is_named"]:
+        kind = "explanation"
+    if kind != "topic" and not has_symbols and not has_module and not asked["is_named"]:
+        kind = "topic"
+    return Asked({**asked, "kind": kind})
+
+
+async def read(state: State, runtime: Runtime[RunContext]) -> Update:
+    """Read what the answer will cite."""
+    asked, found = state.get("asked"), state.get("located")
+    assert asked is not None
+    assert found is not None
+    tools = runtime.context.tools
+    if asked["kind"] == "definition":
+        return {"read": await definitions.read(found, tools)}
+    return {"read": await _READERS[asked["kind"]](asked, found, tools)}
+
+
+async def answer(state: State, runtime: Runtime[RunContext]) -> Update:
+    """Make claims of what was read."""
+    asked, found = state.get("asked"), state.get("located")
+    assert asked is not None
+    assert found is not None
+    texts: Any = state.get("read", {})
+    coverage = Coverage.model_validate(state.get("coverage"))
+    sheet = Sheet()
+    sheet.needs_model = asked["needs_model"]
+    if asked["kind"] == "overview":
+        overviews.answer(asked, found, texts, sheet, coverage)
+    else:
+        _WRITERS[asked["kind"]](asked, found, texts, sheet)
+    if not sheet:
+        _say_nothing_found(asked, found, sheet)
+    _say_what_was_not_read(sheet, coverage)
+    return sheet.update()
+
+
+def _say_nothing_found(asked: Asked, found: Located, sheet: Sheet) -> None:
+    """Lines that have a name which nothing defines; names that are spelt like it; else what was looked through."""
+    for name in asked["names"][:3]:
+        definitions.answer_mentions(name, found, sheet)
+    nearest = list(dict.fromkeys(found.get("nearest", [])))[:3]
+    if not sheet and nearest:
+        choices = " or ".join(
+            [", ".join(f"`{name}`" for name in nearest[:-1]), f"`{nearest[-1]}`"][len(nearest) == 1 :]
+        )
+        sheet.question = f"Nothing here is called `{asked['names'][0]}`. Did you mean {choices}?"
+    wanted = [*asked["names"], *asked["paths"]]
+    if not sheet and wanted and asked["kind"] not in ("failure", "report"):
+        sheet.missing.append(f"no definition, module or line of text with the name {', '.join(wanted[:3])}")
+
+
+def _say_what_was_not_read(sheet: Sheet, coverage: Coverage) -> None:
+    """An answer is only as good as what the index covers."""
+    if not sheet:
+        sheet.missing.append(f"searched: {counted(coverage.parsed, 'file')} at {coverage.revision}")
+    if not coverage.complete:
+        left = ", ".join(f"{count:,} {reason}" for reason, count in coverage.skipped.items())
+        sheet.missing.append(f"files that the index does not cover: {left}")
+
+
+graph = StateGraph(State, context_schema=RunContext).add_sequence([understand, locate, read, answer, ground])
+agent = Agent(
+    name="coding",
+    description="Answers questions about a Git repository with file and line.",
+    intents=(
+        "where something is defined in the code",
+        "who calls or uses a function",
+        "what a module, class or function does",
+        "what a traceback means",
+        "which files a bug report or feature request would touch",
+    ),
+    tools=frozenset(
+        {
+            "code_search",
+            "file_read",
+            "files_list",
+            "module_outline",
+            "modules_rank",
+            "references_find",
+            "repo_index",
+            "repo_search",
+            "result_read",
+            "symbol_find",
+            "traceback_resolve",
+        }
+    ),
+    limits=Limits(steps=12, tool_calls=150, tokens=200_000, money=1.0, seconds=600),
+    graph=graph.add_edge(START, "understand"),
+    sources=("repo",),
+)

@@ -1,0 +1,270 @@
+"""Who calls, uses, imports or inherits from something; and which tests do."""
+
+import asyncio
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+from groundswell.agents.coding.definitions import named
+from groundswell.agents.coding.locating import Located, dumped, records
+from groundswell.agents.coding.question import Asked
+from groundswell.agents.coding.sheet import Sheet, counted, listed
+from groundswell.core.context import Tools
+from groundswell.core.records import Citation, Hit, Reference, Symbol
+
+CERTAIN, LIKELY = (
+    0.75,
+    0.45,
+)  # a confidence that is said without, and with, a warning; what is below is counted
+_ASKED = 400
+_KEPT = 120  # references that are kept
+_CALLERS = 16  # whose heads are looked up
+_FILES = 12
+_VERBS = {"call": "calls", "import": "imports", "inherit": "inherits from", "use": "uses"}
+_NOUNS = {"call": "call", "import": "import", "inherit": "subclass", "use": "use"}
+
+
+class Used(TypedDict, total=False):
+    """References to one definition, and the heads of the callers; as JSON."""
+
+    references: list[dict[str, Any]]
+    total: int
+    heads: dict[str, dict[str, Any]]  # by qualified name
+    of: str  # the definition's name as it is asked for
+    importers: list[dict[str, Any]]  # lines that import a module, where a module was asked for
+    imported_by: int
+
+
+async def read(asked: Asked, located: Located, tools: Tools) -> Used:
+    """Look for the uses of what was found, and for the heads of the functions around them."""
+    found = named(located)
+    if not found:
+        return await _of_module(located, tools)
+    name, symbols = found[0]
+    best = symbols[0]
+    is_one = len({symbol.path for symbol in symbols if not symbol.test}) <= 1 or asked["paths"]
+    where = {"path": best.path} if is_one else {}
+    result = await tools.result(
+        "references_find", symbol=_spelt(name, best, is_one=bool(is_one)), limit=_ASKED, **where
+    )
+    references = [each for each in records(result, Reference) if not asked["tests"] or each.test]
+    wanted = asked["uses"]
+    kept = [each for each in references if not wanted or each.kind in wanted] or references
+    if asked["tests"] and not kept:
+        kept = []
+    callers = dict.fromkeys(each.caller for each in kept if not each.test and each.kind != "import")
+    heads = await _heads(tools, [each for each in callers if each][:_CALLERS], kept)
+    return Used(references=dumped(kept[:_KEPT]), total=len(kept), heads=heads, of=best.name)
+
+
+def _spelt(name: str, best: Symbol, *, is_one: bool) -> str:
+    """How the definition is asked for: by its whole name where one is meant, else as the question has it."""
+    if is_one and best.kind == "method":
+        return best.qualified
+    return name
+
+
+async def _of_module(located: Located, tools: Tools) -> Used:
+    """Lines that import a module."""
+    outline = located.get("outline")
+    if not outline:
+        return Used(references=[], total=0, heads={}, of="")
+    importers: list[str] = list(outline["imported_by"])
+    return Used(
+        references=[],
+        total=len(importers),
+        heads={},
+        of=outline["path"],
+        imported_by=len(importers),
+        importers=await import_lines(tools, outline["path"], importers),
+    )
+
+
+async def import_lines(tools: Tools, path: str, importers: Sequence[str]) -> list[dict[str, Any]]:
+    """The line of each file that imports a module."""
+    if not importers:
+        return []
+    parts = [
+        part
+        for part in re.sub(r"\.\w+$", "", path).split("/")
+        if part not in ("index", "__init__", "mod", "src")
+    ]
+    word = re.escape(parts[-1]) if parts else r"\w"
+    if path.endswith(".go"):
+        word = re.escape(path.split("/")[-2]) if "/" in path else r"\w"
+    pattern = rf"(?:import|from|require|use|include|mod|export)\b.*\b{word}\b|^\s*(?:\w+ )?\"[\w./-]*\b{word}\"|^\s+{word},?\s*$"
+    hits = records(await tools.result("repo_search", pattern=pattern, limit=400), Hit)
+    first: dict[str, Hit] = {}
+    for hit in hits:
+        if hit.path in importers:
+            first.setdefault(hit.path, hit)
+    return dumped(list(first.values())[:40])
+
+
+async def _heads(
+    tools: Tools, callers: Sequence[str], references: Sequence[Reference]
+) -> dict[str, dict[str, Any]]:
+    """The definitions of the functions that the uses stand in."""
+    paths = {each.caller: each.path for each in reversed(references)}
+    rows = await asyncio.gather(
+        *(tools.result("symbol_find", name=caller, path=paths[caller], limit=1) for caller in callers)
+    )
+    found = {caller: records(row, Symbol) for caller, row in zip(callers, rows, strict=True)}
+    return {caller: dumped(symbols)[0] for caller, symbols in found.items() if symbols}
+
+
+def answer(asked: Asked, located: Located, used: Used, sheet: Sheet) -> None:
+    """Uses by file, surest first, tests apart."""
+    if not named(located):
+        _answer_module(used, sheet)
+        return
+    references = [Reference.model_validate(row) for row in used.get("references", [])]
+    name = used.get("of", "")
+    sure = [each for each in references if each.confidence >= LIKELY]
+    _say_definition(asked, located, sheet)
+    if not sure:
+        sheet.missing.append(f"no {_noun(asked)} of {name} was found in this repository")
+    own = [each for each in sure if not each.test]
+    tests = [each for each in sure if each.test]
+    for is_certain in (True, False):
+        part = [each for each in own if (each.confidence >= CERTAIN) == is_certain]
+        _say_users(part, used, name, sheet, is_certain=is_certain)
+    _say_tests(tests, name, sheet)
+    if doubtful := len(references) - len(sure):
+        sheet.missing.append(
+            f"{counted(doubtful, 'line')} may use another {name}: the name alone says too little"
+        )
+    if (more := used.get("total", 0) - len(references)) > 0:
+        sheet.missing.append(f"{more} more uses: name a class or a file to narrow them")
+
+
+def _noun(asked: Asked) -> str:
+    return "test" if asked["tests"] else _NOUNS[asked["uses"][0]] if len(asked["uses"]) == 1 else "use"
+
+
+def _say_definition(asked: Asked, located: Located, sheet: Sheet) -> None:
+    """Which definition is meant, since uses of another one would be another answer."""
+    name, symbols = named(located)[0]
+    sheet.block()
+    best = symbols[0]
+    text = f"`{best.name}` is defined in {best.path}:{best.line}"
+    others = [symbol for symbol in symbols[1:] if not symbol.test]
+    sheet.say(f"{text}.", sheet.cite(best.excerpt))
+    if others and not asked["paths"]:
+        where = listed(f"{symbol.path}:{symbol.line}" for symbol in others[:3])
+        sheet.say(
+            f"There is also `{name}` in {where}.", *(sheet.cite(symbol.excerpt) for symbol in others[:3])
+        )
+
+
+def _say_users(
+    references: Sequence[Reference], used: Used, name: str, sheet: Sheet, *, is_certain: bool
+) -> None:
+    by_file: dict[str, list[Reference]] = defaultdict(list)
+    for each in references:
+        by_file[each.path].append(each)
+    if not by_file:
+        return
+    where = f"{counted(len(references), 'use')} in {counted(len(by_file), 'file')}"
+    likely = "" if is_certain else ", likely: by name or type, not resolved"
+    sheet.block(f"{_title(references, name)} ({where}{likely}):", bullets=True)
+    order = sorted(
+        by_file.items(), key=lambda row: (all(each.kind == "import" for each in row[1]), -len(row[1]), row[0])
+    )
+    for path, rows in order[:_FILES]:
+        _say_file(path, rows, used, sheet)
+    if len(order) > _FILES:
+        more = sum(len(rows) for _, rows in order[_FILES:])
+        sheet.missing.append(f"{counted(more, 'more use')} in {counted(len(order) - _FILES, 'more file')}")
+
+
+def _title(references: Sequence[Reference], name: str) -> str:
+    kinds = {each.kind for each in references}
+    if kinds == {"inherit"}:
+        return f"Subclasses of `{name}`"
+    if "call" in kinds and kinds <= {"call", "import"}:
+        return f"Callers of `{name}`"
+    return f"Importers of `{name}`" if kinds == {"import"} else f"Users of `{name}`"
+
+
+def _say_file(path: str, rows: Sequence[Reference], used: Used, sheet: Sheet) -> None:
+    """A line for each caller that could be looked up, and one for the rest of the file."""
+    rows = [each for each in rows if each.kind != "import"] or list(rows)
+    heads = used.get("heads", {})
+    by_caller: dict[tuple[str, str], list[Reference]] = defaultdict(list)
+    for each in rows:
+        by_caller[each.caller if each.caller in heads else "", each.kind].append(each)
+    for (caller, kind), uses in by_caller.items():
+        uses = sorted(uses, key=lambda each: each.line)
+        shown = list({each.line: each for each in uses}.values())[:6]
+        verb, confidence = _VERBS[kind], min(each.confidence for each in uses)
+        cited: list[Citation | None] = [sheet.cite(each.excerpt) for each in shown]
+        lines = _lines([each.line for each in shown], more=len(uses) > len(shown))
+        if caller:
+            head = Symbol.model_validate(heads[caller])
+            who = "`" + _inner(head) + "`"
+            if kind == "inherit" and head.line == shown[0].line:
+                sheet.say(
+                    f"{who} in {path}:{head.line} {verb} it.", sheet.cite(head.excerpt), confidence=confidence
+                )
+                continue
+            cited.append(sheet.cite(head.excerpt))
+            sheet.say(f"{who} in {path} {verb} it in {lines}.", *cited, confidence=confidence)
+        else:
+            sheet.say(f"{path} {verb} it in {lines}.", *cited, confidence=confidence)
+
+
+def _inner(symbol: Symbol) -> str:
+    """A name with its class, where its head says it: the class is not in a method's own lines."""
+    return symbol.name
+
+
+def _lines(lines: Sequence[int], *, more: bool) -> str:
+    if len(lines) == 1:
+        return f"line {lines[0]}"
+    text = listed(f"line {line}" for line in lines)
+    return f"{text} and others" if more else text
+
+
+def _say_tests(tests: Sequence[Reference], name: str, sheet: Sheet) -> None:
+    by_file: dict[str, list[Reference]] = defaultdict(list)
+    for each in tests:
+        by_file[each.path].append(each)
+    if not by_file:
+        return
+    sheet.block(
+        f"Tests that use `{name}` ({counted(len(tests), 'use')} in {counted(len(by_file), 'file')}):",
+        bullets=True,
+    )
+    for path, rows in sorted(by_file.items(), key=lambda row: (-len(row[1]), row[0]))[:6]:
+        uses = sorted((each for each in rows if each.kind != "import"), key=lambda each: each.line) or rows
+        shown = list({each.line: each for each in uses}.values())[:3]
+        verb = _VERBS[shown[0].kind]
+        lines = _lines([each.line for each in shown], more=len(uses) > len(shown))
+        cited = [sheet.cite(each.excerpt) for each in shown]
+        sheet.say(f"{path} {verb} it in {lines}.", *cited, confidence=min(each.confidence for each in shown))
+
+
+def _answer_module(used: Used, sheet: Sheet) -> None:
+    """Who imports a module."""
+    count = used.get("imported_by", 0)
+    sheet.block(f"Imported by {counted(count, 'file')}:", bullets=True)
+    say_importers(sheet, used.get("importers", []), 12)
+    shown = min(12, len(used.get("importers", [])))
+    if count > shown and shown:
+        sheet.missing.append(f"{counted(count - shown, 'more file')} that import {used.get('of', '')}")
+
+
+def say_importers(sheet: Sheet, rows: Sequence[dict[str, Any]], most: int) -> None:
+    """The lines that import a module."""
+    hits = sorted((Hit.model_validate(row) for row in rows), key=lambda hit: (_is_test(hit.path), hit.path))
+    for hit in hits[:most]:
+        sheet.say(f"{hit.path} imports it in line {hit.start}.", sheet.cite(hit.excerpt))
+
+
+def _is_test(path: str) -> bool:
+    return (
+        re.search(r"(?:^|/)(?:tests?|spec|__tests__)/|(?:^|[/_.])test[_.]|[_.](?:test|spec)\.", path)
+        is not None
+    )
