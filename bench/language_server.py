@@ -111,7 +111,9 @@ class LanguageServer:
             while True:
                 head = await self.process.stdout.readuntil(b"\r\n\r\n")
                 length = next(
-                    int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")
+                    int(line.split(b":")[1])
+                    for line in head.split(b"\r\n")
+                    if line.lower().startswith(b"content-length")
                 )
                 self._take(json.loads(await self.process.stdout.readexactly(length)))
         for future in self.waiting.values():

@@ -38,6 +38,7 @@ PACKAGES = (
     Package("typescript", "@reduxjs/toolkit@2.9.0", keep=("src",)),
     Package("typescript", "mobx@6.13.7", keep=("src",), held_out=True),
     Package("typescript", "zod@4.1.12", keep=("src/v4",), held_out=True),
+    Package("typescript", "immer@10.1.3", keep=("src",), held_out=True),
     Package("javascript", "axios@1.12.2", keep=("lib", "index.js")),
     Package("javascript", "express@5.1.0", keep=("lib", "index.js")),
     Package("javascript", "winston@3.18.0", keep=("lib",)),
@@ -59,7 +60,7 @@ RESOLUTION = {
 
 def prepare(package: Package, cache: Path) -> Path:
     """The package's sources as a Git work tree under `cache`, fetched where they are not there yet."""
-    root = cache / "material" / package.language / package.name.replace("/", "-")
+    root = cache / "material" / package.language / package.name.replace("/", "-") / "repository"
     if (root / ".git").exists():
         return root
     shutil.rmtree(root, ignore_errors=True)
@@ -67,6 +68,7 @@ def prepare(package: Package, cache: Path) -> Path:
         source = _go(package, cache) if package.language == "go" else _archive(package, Path(folder))
         for part in package.keep or (".",):
             _copy(source / part, root / part)
+        _npm_dependencies(source / "package.json", root)
     if package.language in RESOLUTION and not (root / "tsconfig.json").exists():
         config = {"compilerOptions": RESOLUTION[package.language], "include": ["**/*"]}
         (root / "tsconfig.json").write_text(json.dumps(config))
@@ -98,6 +100,18 @@ def _archive(package: Package, folder: Path) -> Path:
     archive.unlink()
     (top,) = folder.iterdir()
     return top
+
+
+def _npm_dependencies(said: Path, root: Path) -> None:
+    """Install what a package needs in the folder above it: without its types the oracle knows less than we do."""
+    if not said.exists():
+        return
+    manifest = json.loads(said.read_text())
+    wanted = manifest.get("dependencies", {}) | manifest.get("peerDependencies", {})
+    if wanted:
+        (root.parent / "package.json").write_text(json.dumps({"private": True, "dependencies": wanted}))
+        command = ["npm", "install", "-s", "--ignore-scripts", "--no-audit", "--legacy-peer-deps"]
+        subprocess.run(command, cwd=root.parent, check=True, stdout=subprocess.DEVNULL)
 
 
 def _go(package: Package, cache: Path) -> Path:

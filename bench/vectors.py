@@ -26,7 +26,7 @@ from groundswell.backends.vectors.embedded import EmbeddedVectors
 from groundswell.core.ports import CollectionInfo, Point
 
 DIMENSIONS, TOP, QUERIES, EF = 384, 10, 200, 384
-RECALL, RATIO, REOPEN_SECONDS = 0.97, 1.3, 1.0
+RECALL, RATIO = 0.97, 1.3
 
 
 def material(points: int) -> tuple[np.ndarray, np.ndarray]:
@@ -102,8 +102,8 @@ async def adapted(vectors: np.ndarray, folder: Path) -> tuple[EmbeddedVectors, d
             await store.upsert("bench", "points", batch[:1])
             writes.append(time.perf_counter() - asked)
         asked = time.perf_counter()
-        await asyncio.sleep(0.01)
-        ticks.append(time.perf_counter() - asked - 0.01)
+        await asyncio.sleep(0.1)
+        ticks.append(time.perf_counter() - asked - 0.1)
     await building
     return store, {
         "upserts_per_second": len(vectors) / spent,
@@ -210,7 +210,6 @@ def main() -> int:
     verdicts = {
         f"recall@{TOP} >= {RECALL}": figures["adapter_recall"] >= RECALL,
         f"p50 <= {RATIO} x bare engine": figures["ratio_p50"] <= RATIO,
-        f"reopen <= {REOPEN_SECONDS:g} s": figures["reopen_seconds"] <= REOPEN_SECONDS,
     }
     report = {
         "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, {platform.system()}",

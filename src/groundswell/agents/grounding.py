@@ -42,7 +42,8 @@ _AROUND = 12  # lines
 async def ground(state: Mapping[str, Any], runtime: Runtime[RunContext]) -> Update:
     """Keep the claims that their evidence bears, and make the answer of them.
 
-    Reads `draft`, and `places`: digest → sources, where evidence stands in more places than one. Writes `answer`.
+    Reads `draft`, and `places`: digest → the sources that tools named for it, since the same words may stand in more
+    places than the one that their evidence is stored with. Writes `answer`.
     """
     draft: Draft = state["draft"]
     claims = [Claim.model_validate(claim) for claim in draft.get("claims", [])]
@@ -51,12 +52,10 @@ async def ground(state: Mapping[str, Any], runtime: Runtime[RunContext]) -> Upda
     for digest in digests:
         if (found := await runtime.context.evidence(digest)) is not None:
             evidence[digest] = found
-    kept = grounded(claims, evidence, state.get("places", {}))
-    dropped = [index for index in range(len(claims)) if index not in kept]
-    if dropped:
-        runtime.context.note(
-            "grounding", kept=len(kept), dropped=[claims[index].text for index in dropped[:20]]
-        )
+    kept, reasons = grounded(claims, evidence, state.get("places", {}))
+    if reasons:
+        dropped = [{"claim": claims[index].text, "why": why} for index, why in list(reasons.items())[:20]]
+        runtime.context.note("grounding", kept=len(kept), dropped=dropped)
     return {"answer": answered(draft, claims, kept).model_dump(mode="json")}
 
 
@@ -64,18 +63,22 @@ def grounded(
     claims: Sequence[Claim],
     evidence: Mapping[str, Evidence],
     places: Mapping[str, Sequence[str]] | None = None,
-) -> set[int]:
-    """Which claims stand, by their place."""
+) -> tuple[set[int], dict[int, str]]:
+    """Which claims stand, and why the others do not, by their place."""
     kept: set[int] = set()
+    reasons: dict[int, str] = {}
     observed: set[str] = set()
-    for index, claim in enumerate(claims):
-        if claim.kind == "observed" and not refused(claim, evidence, places or {}):
+    for kind in ("observed", "inferred"):
+        for index, claim in enumerate(claims):
+            if claim.kind != kind:
+                continue
+            if why := refused(claim, evidence, places or {}, observed):
+                reasons[index] = why
+                continue
             kept.add(index)
-            observed.update(citation.evidence for citation in claim.citations)
-    for index, claim in enumerate(claims):
-        if claim.kind == "inferred" and not refused(claim, evidence, places or {}, observed):
-            kept.add(index)
-    return kept
+            if kind == "observed":
+                observed.update(citation.evidence for citation in claim.citations)
+    return kept, reasons
 
 
 def refused(

@@ -58,7 +58,7 @@ _WHERE_NAMES_STAND = (
         r"\b(?:to|from|by|of|on|in|at|via|into)\s+(?:the\s+|an?\s+)?([a-z][\w-]*[a-z0-9_])"
         r"(?=[.,;:)]|$|\s+(?:at|on|in|to|from|by|of|for|and|or|but|with|was|is|were|are|has|had|did|does|after|before)\b)"
     ),
-    re.compile(r"^([a-z][\w-]*[a-z0-9_])\b"),
+    re.compile(r"^([a-z][\w-]*[a-z0-9_])(?![\w./:@-])"),
 )
 
 
@@ -75,7 +75,9 @@ class Name(NamedTuple):
             return stem(self.text) in content(text) or self.text.lower() in text.lower().split()
         if _pattern(self.text, self.exact).search(text):
             return True
-        return " " in self.text and _pattern(self.text, self.exact).search(_without_markers(text)) is not None
+        if " " not in self.text or not (bare := _without_markers(self.text).strip()):
+            return False
+        return _pattern(bare, self.exact).search(_without_markers(text)) is not None
 
     def in_parts(self, near: str, far: Iterable[str]) -> bool:
         """Whether every part of a qualified name, or of a piece of code, stands there by itself."""
@@ -100,7 +102,8 @@ def _pattern(name: str, exact: bool) -> re.Pattern[str]:
 
 @lru_cache(512)
 def _without_markers(text: str) -> str:
-    return _MARKERS.sub(" ", text)
+    """A text without the markers of comments and quotations: a sentence is the same with and without them."""
+    return re.sub(r"[`\"“”]", "", _MARKERS.sub(" ", text))
 
 
 @lru_cache(1024)

@@ -63,12 +63,17 @@ def contradicts(claim: str, contexts: Iterable[tuple[str, bool]], *, supported: 
 
     `supported`: a claim that denies something also needs a context that does. What a claim only quotes is not its own.
     """
-    own = re.sub(r"`[^`]*`", lambda match: f" {' '.join(WORD.findall(match.group()))} ", claim)
-    own = re.sub(r"“[^”]*”|\"[^\"]*\"", " ", own)
+    own = re.sub(r"“[^”]*”|\"[^\"]*\"|`[^`]*\s[^`]*`", " ", claim)
+    own = re.sub(r"`[^`]*`", lambda match: f" {_names_only(match.group())} ", own)
     contexts = list(contexts)
     mine = clauses(own, known=frozenset[str]().union(*(content(text) for text, _ in contexts)))
     theirs = [clause for text, code in contexts for clause in _context(text, code, _all(mine))]
     return any(_opposed(clause, theirs, supported) for clause in mine) or _opposite_words(mine, theirs)
+
+
+def _names_only(text: str) -> str:
+    """The words of a name; that one of them is `not` or `missing` denies nothing."""
+    return " ".join(word for word in WORD.findall(text) if not _CUE.fullmatch(word))
 
 
 def _context(text: str, code: bool, known: frozenset[str]) -> list[Clause]:

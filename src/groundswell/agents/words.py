@@ -6,7 +6,8 @@ from functools import lru_cache
 WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 STOP = frozenset(
-    """a an the this that these those it its they them their there here he she we you i of in on at to from by for with
+    """a an the this that these those it its itself they them their themselves there here he she we you i of in on at to
+    from by for with
     as is are was were be been being am do does did done has have had will would can could may might shall should must
     and or but if then than so such into onto over under up down out about after before between during through while
     when where which who whom whose what why how because since until also only just very more most less least much many

@@ -8,7 +8,7 @@ import typer
 
 from groundswell.cli.groups import Group
 from groundswell.cli.invocation import here, plain_failure
-from groundswell.cli.terminal import printable, say, table, width, wrapped
+from groundswell.cli.terminal import printable, say, size, span, table, width, wrapped
 
 group = typer.Typer(cls=Group, help="List agents, and show what one may do.", invoke_without_command=True)
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -74,7 +74,12 @@ def show(
             _row(f"  {tool}", f"{argument}: {'; '.join(filter(None, map(_rule, rules)))}")
     _row("sources", ", ".join([*grant["schemes"], *grant["roots"]]) or "those you name yourself")
     _row("domains", ", ".join(grant["domains"]) or "none")
-    _row("limits", ", ".join(f"{value:,} {limit.replace('_', ' ')}" for limit, value in grant["limits"].items()))
+    _row("limits", ", ".join(_limit(name, value) for name, value in grant["limits"].items()))
+
+
+def _limit(name: str, value: float) -> str:
+    shown = {"money": f"{value:.2f} USD", "seconds": span(value), "bytes": f"{size(value)} of evidence"}
+    return shown.get(name) or f"{value:,} {name.replace('_', ' ')}"
 
 
 def _rule(rule: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from groundswell.core.records import Answer, Citation, Claim, Run
 
 Line = tuple[str, Style]
-Numbers = dict[tuple[str, str], tuple[int, "Citation"]]  # (evidence, source) → its number, and the first quote of it
+Numbers = dict[str, tuple[int, "Citation"]]  # a source → its number, and the first quote of it
 QUOTE_LINES = 3
 RANKED = 15
 
@@ -50,12 +50,14 @@ def _blocks(run: "Run", columns: int | None, program: str) -> Iterator[Iterator[
         yield _wrapped(answer.question, columns, "bold") if answer.question else iter(())
     yield _ending(run, columns, program)
     if numbers:
-        yield _wrapped(f"Open a citation:  {program} evidence {next(iter(numbers))[0][:8]}", None, "dim")
+        yield _wrapped(
+            f"Open a citation:  {program} evidence {numbers[next(iter(numbers))][1].evidence[:8]}", None, "dim"
+        )
 
 
 def _citations(numbers: Numbers, columns: int | None) -> Iterator[Line]:
-    for (evidence, source), (number, citation) in numbers.items():
-        yield f"[{number}] {printable(place(source))}  evidence {evidence[:8]}", "mark"
+    for source, (number, citation) in numbers.items():
+        yield f"[{number}] {printable(place(source))}  evidence {citation.evidence[:8]}", "mark"
         for line in _quote(citation, columns):
             yield line, "dim"
 
@@ -85,10 +87,10 @@ def _ending(run: "Run", columns: int | None, program: str) -> Iterator[Line]:
 
 
 def _numbers(answer: "Answer") -> Numbers:
-    numbers: dict[tuple[str, str], tuple[int, Citation]] = {}
+    numbers: dict[str, tuple[int, Citation]] = {}
     for claim in answer.claims:
         for citation in claim.citations:
-            numbers.setdefault((citation.evidence, citation.source), (len(numbers) + 1, citation))
+            numbers.setdefault(citation.source, (len(numbers) + 1, citation))
     return numbers
 
 
@@ -110,7 +112,7 @@ def _numbered(answer: "Answer", numbers: Numbers) -> str:
 
 
 def _mark(claim: "Claim", numbers: Numbers) -> str:
-    cited = sorted({numbers[citation.evidence, citation.source][0] for citation in claim.citations})
+    cited = sorted({numbers[citation.source][0] for citation in claim.citations})
     mark = "".join(f"[{number}]" for number in cited)
     unsure = [f"confidence {claim.confidence:.2f}"] if claim.confidence < 0.995 else []
     unsure = (["inference"] if claim.kind == "inferred" else []) + unsure

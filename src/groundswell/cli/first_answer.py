@@ -53,10 +53,10 @@ def tries(run: "Run", question: str, repo: str) -> list[tuple[str, str]]:
     rows = [(f'{called} ask {repo}"{question}"', "another question")]
     cited = [citation for claim in (run.answer.claims if run.answer else ()) for citation in claim.citations]
     if cited:
-        rows.append((f"{called} evidence {cited[0].evidence[:8]}", "open a citation"))
-    rows.append((f"{called} runs show {run.id}", "what was done for the answer"))
-    rows.append((f"{called} agents show coding", "what the agent may do"))
-    rows.append((f"{called} doctor", "whether all is well"))
+        rows.append((f"{called} evidence {cited[0].evidence[:8]}", "see what it cites"))
+    rows.append((f"{called} runs show {run.id}", "what was done"))
+    rows.append((f"{called} agents show coding", "what may be done"))
+    rows.append((f"{called} doctor", "is all well"))
     return rows
 
 

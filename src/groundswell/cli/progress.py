@@ -45,9 +45,7 @@ class Told:
             self.doing = f"denied: {body.message}"
 
     def __str__(self) -> str:
-        counted = [
-            f"{count} {word}{'s' * (count != 1)}" for count, word in ((self.steps, "step"), (self.calls, "call"))
-        ]
+        counted = [counting(self.steps, "step"), counting(self.calls, "call")]
         return " · ".join([self.agent or "router", *counted, printable(self.doing)])
 
 

@@ -11,6 +11,7 @@ from groundswell.cli.ask import show as show_answer
 from groundswell.cli.groups import Group
 from groundswell.cli.invocation import here, plain_failure
 from groundswell.cli.program import program
+from groundswell.cli.results import show as show_result
 from groundswell.cli.terminal import aside, counting, printable, say, shortened, size, span, table, width
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def list_(
         return
     rows = [(run.id, _ended(run), span(run.spent.seconds), run.question) for run in runs]
     table(rows, ("run", "status", "took", "question"))
-    if following:
+    if following and width():
         aside(f"more: {program()} runs list --cursor {following}", "dim")
 
 
@@ -97,6 +98,9 @@ def show(context: typer.Context, run: RunArgument, as_json: JsonOption = False) 
     for name, value in facts.items():
         say(f"{name:9}{shortened(printable(value), (width() or 10_000) - 9)}" if value else "")
     say()
+    if found.question in [f"call {call['tool']}" for call in calls]:  # a run of one call: its result is its answer
+        show_result(calls[-1]["result"] or {"status": calls[-1]["state"]})
+        return
     show_answer(found)
     if calls:
         say()
@@ -165,8 +169,9 @@ def described(event: "Event") -> str:
 
 
 def _ended(run: "Run") -> str:
-    if run.status == "succeeded" and run.answer and not run.answer.text.strip():
-        return "asks back" if run.answer.question else "not found"
+    answer = run.answer
+    if run.status == "succeeded" and answer and not answer.text.strip() and (answer.missing or answer.question):
+        return "asks back" if answer.question else "not found"
     return f"{run.status} ({run.reason})" if run.reason else run.status
 
 

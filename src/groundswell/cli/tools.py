@@ -11,6 +11,7 @@ from groundswell.cli.ask import RepoOption, SourceOption, follow
 from groundswell.cli.groups import Group
 from groundswell.cli.invocation import Invocation, here, plain_failure
 from groundswell.cli.progress import progress
+from groundswell.cli.results import show as show_result
 from groundswell.cli.sources import sources
 from groundswell.cli.terminal import aside, printable, say, span, table, width, wrapped
 from groundswell.core.errors import ConfigError, NotFound
@@ -88,7 +89,7 @@ def call(
     if as_json:
         say(json.dumps(result, ensure_ascii=False, indent=2))
     else:
-        _print(result)
+        show_result(result)
         aside(f"{run.id} · {run.agent} · {result['status']} · {span(run.spent.seconds)}", "dim")
     raise typer.Exit(exits.of_result(result))
 
@@ -111,7 +112,7 @@ def index(context: typer.Context, repo: RepoOption = "", agent: AsOption = "", a
         for line in covered(result["value"]):
             say(printable(line))
     else:
-        _print(result)
+        show_result(result)
     raise typer.Exit(exits.of_result(result))
 
 
@@ -197,16 +198,3 @@ def _first(text: str) -> str:
 def _type(schema: dict[str, Any]) -> str:
     kinds = schema.get("anyOf", [schema])
     return " or ".join(str(kind.get("type", kind.get("$ref", "value"))).rpartition("/")[2] for kind in kinds)
-
-
-def _print(result: dict[str, Any]) -> None:
-    if result["status"] in ("ok", "no_data"):
-        value = result.get("value")
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
-        say(printable(text) if value is not None else "")
-        if result.get("handle"):
-            aside(f"cut: read on with tools call result_read handle={result['handle']}", "dim")
-        return
-    aside(f"{result['status']}: {result.get('message', '')}", "bad")
-    if result.get("hint"):
-        aside(f"hint: {result['hint']}")

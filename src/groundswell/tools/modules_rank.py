@@ -6,6 +6,7 @@ from groundswell.core.records import Outline
 from groundswell.core.tool import tool
 
 _LOOKED_AT = 200  # files
+_HEADS = 6  # definitions of each module
 _SPARE = 5.0  # seconds that are left for the reply
 _SOURCE = "**/*.{py,ts,tsx,js,jsx,go,rs,java,kt,rb,php,c,cc,cpp,h,hpp,cs,swift,scala,lua,ex}"
 
@@ -23,5 +24,8 @@ async def modules_rank(context: ToolContext, limit: int = 10) -> list[Outline]:
             outline = await repo.outline(path)
         except NotFound:
             continue
-        found.append(outline.model_copy(update={"symbols": outline.symbols[:6]}))
+        if outline.symbols and outline.symbols[0].test:
+            continue
+        heads = sorted(outline.symbols, key=lambda each: each.kind in ("variable", "constant"))[:_HEADS]
+        found.append(outline.model_copy(update={"symbols": tuple(heads)}))
     return sorted(found, key=lambda each: (-len(each.imported_by), each.path))[:limit]

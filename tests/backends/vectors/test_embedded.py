@@ -239,7 +239,7 @@ async def test_what_is_written_while_an_index_is_built_is_in_it(store: EmbeddedV
     await building
     assert number > 1
     assert {point.id async for point in store.scroll("acme", "notes")} == expected
-    assert store._open[next(iter(store._open))].manifest.generation == 2
+    assert store._open[next(iter(store._open))].manifest.generation > 1
     [found] = await store.search("acme", "notes", text="only5001")
     assert found.id == "p5001"
     await store.delete("acme", "notes", where={"five": 0})
@@ -254,7 +254,7 @@ async def test_a_build_that_is_cut_off_leaves_the_collection_as_it_was(store: Em
     await store.upsert("acme", "notes", points(2000))
     building = asyncio.create_task(store.optimize("acme", "notes"))
     folder = tmp_path / "vectors" / "acme" / "notes"
-    await until((folder / "shard-2").exists)
+    await until(lambda: len(list(folder.glob("shard-*"))) > 1)
     await store.close()
     with contextlib.suppress(asyncio.CancelledError):
         await building

@@ -2,9 +2,10 @@
 
 import asyncio
 import re
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
-from groundswell.agents.coding.locating import Located, distinct, dumped, records
+from groundswell.agents.coding.locating import MENTIONS, Located, distinct, dumped, records
 from groundswell.agents.coding.question import Asked
 from groundswell.agents.coding.sheet import Sheet, code, counted, sentence
 from groundswell.core.context import Tools
@@ -93,7 +94,7 @@ def say_doc(sheet: Sheet, symbol: Symbol, defined: Defined, sentences: int = 1) 
     rest = symbol.doc
     said = False
     for _ in range(sentences):
-        if not (text := sentence(rest)):
+        if not (text := sentence(rest)) or text.endswith(":"):
             break
         cited = next((found for excerpt in excerpts if (found := sheet.cite(excerpt, text))), None)
         if cited is None:
@@ -141,15 +142,22 @@ def answer_mentions(name: str, located: Located, sheet: Sheet) -> None:
     hits = [Hit.model_validate(row) for row in located.get("mentions", {}).get(name, [])]
     word = re.escape(re.split(r"\.|::|#|->", name)[-1])
     hits = [hit for hit in hits if re.search(rf"\b{word}\b", hit.excerpt.text)]
+    whole = [hit for hit in hits if name in hit.excerpt.text]
+    hits = whole or hits
     hits.sort(key=lambda hit: (_weight(hit, word), hit.path.count("/"), hit.path, hit.start))
     if not hits:
         return
     sheet.block(
-        f"No definition of `{name}` is indexed; the text has it in {counted(len(hits), 'line')}:",
+        f"No definition of `{name}` is indexed; the text has it in {_count(hits)}:",
         bullets=True,
     )
     for hit in hits[:6]:
         sheet.say(f"{hit.path}:{hit.start}: {code(hit.excerpt.text)}", sheet.cite(hit.excerpt))
+
+
+def _count(hits: Sequence[Hit]) -> str:
+    count = counted(len(hits), "line")
+    return f"{count} and more" if len(hits) >= MENTIONS else count
 
 
 def _weight(hit: Hit, word: str) -> int:

@@ -15,9 +15,10 @@ from groundswell.core.records import FileSlice, Outline, Reference, Symbol
 
 _SHOWN = 12  # members
 _LISTED = 40
+_KEPT = 80
 _KINDS = {
     "method": ("method",),
-    "function": ("function", "method"),
+    "function": ("function",),
     "class": ("class", "interface", "type"),
     "exception": ("class",),
     "interface": ("interface", "type", "class"),
@@ -32,10 +33,13 @@ _KINDS = {
 }
 _CALL = re.compile(r"(?<![\w.$])(?:(?:self|this|cls|super\(\))\.)?([A-Za-z_$][\w$]*)\(")
 _RAISE = re.compile(r"\b(?:raise|throw(?: new)?)\s+([A-Za-z_$][\w$.]*)")
+_IMPORT = re.compile(
+    r"\s*(?:import|from|use|#include|require|export\s.*\sfrom|\w+ \"|\"[\w./-]+\"$|(?:const|var|let)\s.*require\()"
+)
 _NOT_CALLS = frozenset(
     """if for while switch return catch with not and or in elif assert def func fn function print len str int float bool
-    list dict set tuple isinstance range super type getattr setattr hasattr make append new typeof await async except raise
-    sizeof defer go panic string error""".split()  # noqa: SIM905
+    list dict set tuple isinstance range super type getattr setattr hasattr make append new typeof await async except
+    raise sizeof defer go panic string error""".split()  # noqa: SIM905
 )
 
 
@@ -88,8 +92,14 @@ async def _outline_of(symbol: Symbol, tools: Tools) -> list[dict[str, Any]]:
     result = await tools.result("module_outline", path=symbol.path)
     if result.status != "ok":
         return []
-    symbols = [each for each in Outline.model_validate(result.value).symbols if _is_member(each, symbol)]
-    return dumped(symbols[:_LISTED])
+    members = [each for each in Outline.model_validate(result.value).symbols if _is_member(each, symbol)]
+    return dumped(_ordered(members)[:_KEPT])
+
+
+def _ordered(symbols: Sequence[Symbol]) -> list[Symbol]:
+    """Each definition once, what is called before what is held."""
+    once = list({(each.qualified, each.kind): each for each in reversed(symbols)}.values())[::-1]
+    return sorted(once, key=lambda each: (each.kind in ("variable", "constant"), each.line))
 
 
 def _is_member(symbol: Symbol, of: Symbol) -> bool:
@@ -130,7 +140,7 @@ def _answer_symbol(
     definitions.say(sheet, best, defined, doc=False)
     has_doc = definitions.say_doc(sheet, best, defined, sentences=3)
     if not has_doc and best.kind in ("function", "method", "class"):
-        sheet.missing.append(f"{best.name} has no documentation of its own; what its code says is above")
+        sheet.missing.append(f"{best.name} has no documentation of its own")
     row = defined.get("slices", {}).get(key(best))
     if row:
         _say_body(best, FileSlice.model_validate(row), explained, sheet)
@@ -203,9 +213,11 @@ def _label(asked: Asked) -> str:
     )
 
 
-def _say_member(symbol: Symbol, sheet: Sheet) -> None:
+def _say_member(symbol: Symbol, sheet: Sheet, around: FileSlice | None = None) -> None:
     text = sentence(symbol.doc, 90)
     documented = sheet.cite(symbol.excerpt, text) if text else None
+    if text and documented is None and around is not None:
+        documented = sheet.cite(around.excerpt, text)  # a comment above the definition
     head = sheet.cite(symbol.excerpt)
     if documented:
         sheet.say(
@@ -224,6 +236,8 @@ def _kinds(member: str) -> tuple[str, ...]:
 
 def _wanted(symbols: Sequence[Symbol], member: str) -> list[Symbol]:
     kinds = _kinds(member)
+    if kinds == ("function",) and not any(each.kind == "function" for each in symbols):
+        kinds = ("method",)
     return [each for each in symbols if each.kind in kinds] if kinds else list(symbols)
 
 
@@ -254,24 +268,20 @@ def _answer_module(asked: Asked, outline: Outline, explained: Explained, sheet: 
     if asked["kind"] == "members" and re.match(r"import|dependenc|depend", asked["member"]):
         _say_imports(outline, slice_, sheet)
         return
-    tops = [each for each in outline.symbols if each.kind != "method"]
-    wanted = _wanted(outline.symbols, asked["member"]) if asked["kind"] == "members" else tops
+    is_list = asked["kind"] == "members"
+    symbols = _ordered(outline.symbols)
+    tops = [each for each in symbols if not each.excerpt.text[:1].isspace()]
+    named = _wanted(symbols if asked["member"].startswith("method") else tops, asked["member"])
+    wanted = named if is_list else tops
     public = [each for each in wanted if not each.name.startswith("_")] or wanted
-    limit = _LISTED if asked["kind"] == "members" else _SHOWN
-    order = sorted(
-        public if asked["kind"] != "members" else wanted,
-        key=lambda each: (
-            (each.kind in ("variable", "constant"), each.line)
-            if asked["kind"] != "members"
-            else (False, each.line)
-        ),
-    )
+    limit = _LISTED if is_list else _SHOWN
+    order = wanted if is_list else public
     sheet.block(f"{outline.path} defines {_tally(wanted)}:", bullets=True)
     for each in order[:limit]:
-        _say_member(each, sheet)
+        _say_member(each, sheet, slice_)
     if len(wanted) > len(order[:limit]):
         sheet.missing.append(f"{len(wanted) - len(order[:limit])} more definitions in {outline.path}")
-    if asked["kind"] == "members":
+    if is_list:
         return
     _say_imports(outline, slice_, sheet)
     if importers := explained.get("importers", []):
@@ -302,7 +312,7 @@ def _say_module_doc(outline: Outline, slice_: FileSlice | None, sheet: Sheet) ->
         if cited is None:
             break
         sheet.say(
-            f"{outline.path} says of itself: “{said.replace('“', '').replace('”', '').replace('`', '')}”",
+            f"The documentation of {outline.path} says: “{said.replace('“', '').replace('”', '').replace('`', '')}”",
             cited,
         )
         words = words[len(said) :].strip()
@@ -316,10 +326,7 @@ def _say_imports(outline: Outline, slice_: FileSlice | None, sheet: Sheet) -> No
     lines = [
         (line, text)
         for line, text in enumerate(slice_.excerpt.text.split("\n"), slice_.start)
-        if re.match(
-            r"\s*(?:import|from|use|#include|require|export\s.*\sfrom|\w+ \"|\"[\w./-]+\"$|(?:const|var|let)\s.*require\()",
-            text,
-        )
+        if _IMPORT.match(text) and not re.fullmatch(r"\s*(?:import|use)\s*[({]?\s*", text)
     ]
     stems = {
         re.sub(r"\.\w+$", "", path).split("/")[-1] for path in outline.imports if "/" in path or "." in path

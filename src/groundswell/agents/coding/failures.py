@@ -85,6 +85,20 @@ def _own(located: Located) -> list[Frame]:
     return [frame for frame in frames if frame.path and frame.excerpt]
 
 
+def shown(trace: str, frame: Frame) -> str:
+    """The code that the traceback itself shows for a frame, as Python's do; "" where it shows none."""
+    file = re.escape(frame.file.rpartition("/")[2])
+    place = rf'File "[^"\n]*{file}", line {frame.line}\b[^\n]*\n(?!\s*File )[ \t]+(\S[^\n]*)'
+    match = re.search(place, trace)
+    return match.group(1).strip() if match else ""
+
+
+def _is_moved(trace: str, frame: Frame, quote: str) -> bool:
+    """Whether the line here is not the one that ran."""
+    ran = shown(trace, frame)
+    return bool(ran) and "".join(ran.split()) not in "".join(quote.split())
+
+
 async def _slice(tools: Tools, frame: Frame) -> dict[str, Any] | None:
     result = await tools.result(
         "file_read", path=frame.path, start=max(1, frame.line - 12), end=frame.line + 6
@@ -142,9 +156,9 @@ def answer(asked: Asked, located: Located, broken: Broken, sheet: Sheet) -> None
         return
     inner = frames[-1]
     sheet.block(f"{what[:300]}\n\nIt broke here:")
-    _say_frame(inner, broken, sheet, first=True)
+    _say_frame(inner, broken, sheet, asked["trace"], first=True)
     slices = [FileSlice.model_validate(row).excerpt if row else None for row in broken.get("slices", [])]
-    _say_cause(error, inner, slices[-1] if slices else inner.excerpt, sheet)
+    _say_cause(error, inner, slices[-1] if slices else inner.excerpt, asked["trace"], sheet)
     outside = len(everything) - 1 - max(i for i, row in enumerate(everything) if row["path"])
     if outside > 0:
         last = Frame.model_validate(everything[-1])
@@ -158,23 +172,30 @@ def answer(asked: Asked, located: Located, broken: Broken, sheet: Sheet) -> None
         for frame in reversed(frames[:-1]):
             if (frame.path, frame.line) not in seen and len(seen) < _SHOWN:
                 seen.add((frame.path, frame.line))
-                _say_frame(frame, broken, sheet)
+                _say_frame(frame, broken, sheet, asked["trace"])
     _say_origin(broken, sheet)
     if asked["needs_model"]:
         sheet.needs_model = True
 
 
-def _say_frame(frame: Frame, broken: Broken, sheet: Sheet, *, first: bool = False) -> None:
+def _say_frame(frame: Frame, broken: Broken, sheet: Sheet, trace: str, *, first: bool = False) -> None:
     row = broken.get("functions", {}).get(f"{frame.path}:{_function(frame)}")
     function = Symbol.model_validate(row) if row else None
     line = sheet.cite(frame.excerpt, line=frame.line)
     if line is None or frame.excerpt is None:
         sheet.missing.append(f"{frame.path}:{frame.line} is not the line of the traceback any more")
         return
+    if _is_moved(trace, frame, line.quote):
+        sheet.missing.append(
+            f"line {frame.line} of {frame.path} is another one here than in the traceback: it ran another version"
+        )
+        if not (line := sheet.cite(frame.excerpt, shown(trace, frame))):
+            return
     text = code(line.quote, 140)
     if function is not None:
         head = sheet.cite(function.excerpt)
-        where = f"`{function.name}`, {frame.path}:{frame.line}"
+        at = line.source.rpartition("#L")[2].partition("-")[0]
+        where = f"`{function.name}`, {frame.path}:{at}"
         sheet.say(f"In {where}: {text}" if first else f"{where}: {text}", line, head)
     else:
         sheet.say(f"{frame.path}:{frame.line}: {text}", line)
@@ -197,10 +218,10 @@ def _say_origin(broken: Broken, sheet: Sheet) -> None:
 _VALUE = r"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*|\[[^\[\]]*\]|\([^()]*\))*?"
 
 
-def _say_cause(error: Error, frame: Frame, excerpt: Excerpt | None, sheet: Sheet) -> None:
+def _say_cause(error: Error, frame: Frame, excerpt: Excerpt | None, trace: str, sheet: Sheet) -> None:
     """A likely cause, where the kind of error and the line together show one; always an inference."""
     cited = sheet.cite(excerpt, line=frame.line) or sheet.cite(frame.excerpt, line=frame.line)
-    if cited is None:
+    if cited is None or _is_moved(trace, frame, cited.quote):
         return
     if text := cause(error, cited.quote):
         sheet.block("Likely cause:")

@@ -8,11 +8,13 @@ from typing import Any, TypedDict
 
 from groundswell.agents.coding.question import Asked
 from groundswell.agents.coding.subjects import keywords, spellings
+from groundswell.agents.words import stem
 from groundswell.core.context import Tools
 from groundswell.core.records import Frame, Hit, Outline, Record, Symbol, ToolResult
 
 NAMES = 12  # of a question that are looked up
 HITS = 12
+MENTIONS = 60  # lines that have a name
 
 
 class Located(TypedDict, total=False):
@@ -55,6 +57,8 @@ async def _otherwise(asked: Asked, tools: Tools, names: Sequence[str], found: Lo
         if (outline := await _outline(tools, name)) is not None:
             found["outline"], found["files"] = outline, [outline["path"]]
             return
+    if await _by_last_part(tools, names, found):
+        return
     words = [each for each in spellings(asked["phrase"]) if each not in names]
     by_spelling = await _symbols(tools, words, ()) if len(words) > 1 else {}
     for spelt, symbols in by_spelling.items():
@@ -63,11 +67,31 @@ async def _otherwise(asked: Asked, tools: Tools, names: Sequence[str], found: Lo
             return
     for name in names[:3]:
         last = re.split(r"\.|::|#|->", name)[-1]
-        lines = await tools.result("repo_search", pattern=rf"\b{re.escape(last)}\b", limit=60)
-        hits = _records(lines, Hit)
+        lines = await tools.result("repo_search", pattern=rf"\b{re.escape(last)}\b", limit=MENTIONS)
+        hits = records(lines, Hit)
         if hits:
             found["mentions"] = {**found.get("mentions", {}), name: dumped(hits)}
         found["nearest"] = found.get("nearest", []) + await _nearest(tools, name, last)
+
+
+async def _by_last_part(tools: Tools, names: Sequence[str], found: Located) -> bool:
+    """`client.send` where `client` is only a variable: the one definition here that is called `send`."""
+    for name in names[:3]:
+        parts = re.split(r"\.|::|#|->", name)
+        symbols = (
+            records(await tools.result("symbol_find", name=parts[-1], limit=6), Symbol)
+            if len(parts) > 1
+            else []
+        )
+        own = [
+            each
+            for each in distinct(symbols)
+            if not each.test and each.kind in ("function", "method", "class")
+        ]
+        if len(own) == 1:
+            found["symbols"] = {parts[-1]: dumped(own)}
+            return True
+    return False
 
 
 async def _symbols(tools: Tools, names: Sequence[str], paths: Sequence[str]) -> dict[str, list[Symbol]]:
@@ -78,9 +102,9 @@ async def _symbols(tools: Tools, names: Sequence[str], paths: Sequence[str]) -> 
 
 async def _definitions(tools: Tools, name: str, path: str) -> list[Symbol]:
     """Definitions of a name; a path narrows them if it leaves any."""
-    if path and (narrowed := _records(await tools.result("symbol_find", name=name, path=path), Symbol)):
+    if path and (narrowed := records(await tools.result("symbol_find", name=name, path=path), Symbol)):
         return narrowed
-    return _records(await tools.result("symbol_find", name=name), Symbol)
+    return records(await tools.result("symbol_find", name=name), Symbol)
 
 
 async def _files(tools: Tools, paths: Sequence[str]) -> list[str]:
@@ -99,7 +123,7 @@ async def _files(tools: Tools, paths: Sequence[str]) -> list[str]:
 
 
 async def _frames(tools: Tools, trace: str) -> list[Frame]:
-    return _records(await tools.result("traceback_resolve", traceback=trace), Frame) if trace else []
+    return records(await tools.result("traceback_resolve", traceback=trace), Frame) if trace else []
 
 
 async def _hits(tools: Tools, asked: Asked) -> list[Hit]:
@@ -108,9 +132,14 @@ async def _hits(tools: Tools, asked: Asked) -> list[Hit]:
     if asked["kind"] == "failure" or not (asked["kind"] in ("topic", "report") or is_vague):
         return []
     text = asked["text"] if asked["kind"] == "report" else asked["phrase"] or asked["text"]
-    words = " ".join(keywords(re.sub(r"https?://", " ", text[:6000]))[:120])
+    words = " ".join(widened(keywords(re.sub(r"https?://", " ", text[:6000]))[:120]))
     limit = 30 if asked["kind"] == "report" else HITS
-    return _records(await tools.result("code_search", query=words, limit=limit), Hit) if words else []
+    return records(await tools.result("code_search", query=words, limit=limit), Hit) if words else []
+
+
+def widened(words: Sequence[str]) -> list[str]:
+    """Words, and the forms that code has them in: an index of words knows no grammar."""
+    return list(dict.fromkeys([*words, *(stem(word) for word in words if stem(word) != word.lower())]))
 
 
 async def _outline(tools: Tools, path: str) -> dict[str, Any] | None:
@@ -124,7 +153,7 @@ async def _nearest(tools: Tools, name: str, last: str) -> list[str]:
         return []
     result = await tools.result("repo_search", pattern=_misspelt(last), limit=200)
     words = {
-        word for hit in _records(result, Hit) for word in re.findall(r"[A-Za-z_$][\w$]*", hit.excerpt.text)
+        word for hit in records(result, Hit) for word in re.findall(r"[A-Za-z_$][\w$]*", hit.excerpt.text)
     } - {last}
     folded = {word.lower().replace("_", ""): word for word in sorted(words, reverse=True)}
     close = difflib.get_close_matches(last.lower().replace("_", ""), list(folded), n=6, cutoff=0.75)
@@ -145,21 +174,21 @@ def _misspelt(name: str) -> str:
     return rf"(?i)\b_*(?:{'|'.join(sorted(variants | set(map(re.escape, swapped)) | {loose}))})\b"
 
 
-def _records(result: ToolResult, kind: type[Any]) -> list[Any]:
+def records(result: ToolResult, kind: type[Any]) -> list[Any]:
     """A tool's list of records; nothing where it found none or could not look."""
     if result.status != "ok" or not isinstance(result.value, list):
         return []
     return [kind.model_validate(each) for each in result.value]
 
 
-def dumped(records: Sequence[Record]) -> list[dict[str, Any]]:
+def dumped(rows: Sequence[Record]) -> list[dict[str, Any]]:
     """Records as JSON."""
-    return [record.model_dump(mode="json") for record in records]
+    return [record.model_dump(mode="json") for record in rows]
 
 
-def dumped_lists(records: dict[str, list[Symbol]]) -> dict[str, list[dict[str, Any]]]:
+def dumped_lists(lists: dict[str, list[Symbol]]) -> dict[str, list[dict[str, Any]]]:
     """Lists of records as JSON."""
-    return {name: dumped(rows) for name, rows in records.items()}
+    return {name: dumped(rows) for name, rows in lists.items()}
 
 
 def distinct(symbols: Sequence[Symbol]) -> list[Symbol]:
@@ -168,6 +197,3 @@ def distinct(symbols: Sequence[Symbol]) -> list[Symbol]:
     for symbol in symbols:
         found.setdefault((symbol.path, symbol.qualified), symbol)
     return sorted(found.values(), key=lambda symbol: symbol.test)
-
-
-records = _records

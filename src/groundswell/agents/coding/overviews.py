@@ -73,9 +73,9 @@ def _say_readme(readme: FileSlice, sheet: Sheet) -> None:
     """The first paragraph that is a sentence, not a heading, a badge or markup."""
     sheet.block()
     for paragraph in readme.excerpt.text.split("\n\n"):
-        text = " ".join(paragraph.split())
+        text = " ".join(paragraph.lstrip("> ").split())
         is_markup = (
-            text.startswith(("#", "[", "!", "<", "=", "-", "..", "|", "```", "*", ">", ":"))
+            text.startswith(("#", "[", "!", "<", "=", "-", "..", "|", "```", "*", ":"))
             or "](http" in text[:40]
         )
         if not is_markup and len(text.split()) >= 5:
@@ -89,7 +89,10 @@ def _plain(text: str) -> str:
 
 
 def _say_module(outline: Outline, sheet: Sheet) -> None:
-    named = next((symbol for symbol in outline.symbols if not symbol.name.startswith("_")), None)
+    symbols = sorted(
+        outline.symbols, key=lambda each: (each.kind in ("variable", "constant"), each.name.startswith("_"))
+    )
+    named = symbols[0] if symbols else None
     doc = outline.doc.text if outline.doc is not None else ""
     said = sentence(doc.strip().strip("\"'/*# \n"), 110).strip("\"'") if doc else ""
     if said and (cited := sheet.cite(outline.doc, said)) and cited.source.startswith(f"repo:{outline.path}#"):

@@ -140,7 +140,7 @@ _EXPLANATION = tuple(
 _REPORT = re.compile(
     r"\b(?:which|what) (?:files?|modules?|code|parts?|places?)\b.{0,40}?\b(?:touch|change|changed|edit|edited|modify|modified|"
     r"fix|fixed|patch|affected|involved|relevant|look at|update|updated|need to|must|should|would|relate)"
-    r"|\bwhere (?:should|would|do|must|could|to) (?:i |we |you |one )?(?:make|fix|start|look|change|edit|implement|add|"
+    r"|\bwhere (?:should|would|do|must|could|to) (?:i |we |you |one )?(?:need to |have to )?(?:make|fix|start|look|change|edit|implement|add|"
     r"begin|put|patch)|\b(?:files|code|modules) (?:relevant|related) (?:to|for)\b|\blikely (?:files|location)"
     r"|\bsteps to reproduce|\bexpected (?:behaviou?r|result)|\bactual (?:behaviou?r|result)|\bbug report|\bfeature request"
     r"|\bwhat (?:would|do|should) (?:i|we) (?:need to|have to)? ?(?:touch|change|edit)",

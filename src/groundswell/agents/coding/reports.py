@@ -2,11 +2,11 @@
 
 import asyncio
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, TypedDict
 
-from groundswell.agents.coding.locating import Located, records
+from groundswell.agents.coding.locating import Located, records, widened
 from groundswell.agents.coding.question import Asked
 from groundswell.agents.coding.sheet import Sheet, code
 from groundswell.agents.coding.subjects import keywords
@@ -15,7 +15,7 @@ from groundswell.core.context import Tools
 from groundswell.core.records import Frame, Hit, Outline, Ranked, Symbol
 
 _K = 10  # of the rank fusion: small, so that first places count
-_WEIGHTS = {"frame": 3.0, "path": 3.0, "name": 2.0, "words": 1.5, "title": 1.5, "near": 0.4}
+_WEIGHTS = {"called": 1.5, "frame": 3.0, "path": 3.0, "name": 2.0, "words": 1.5, "title": 1.5, "near": 0.4}
 _SIDE = re.compile(
     r"(?:^|/)(?:docs?|examples?|bench(?:marks)?|scripts|vendor)/|\.(?:md|rst|txt|lock|json|ya?ml|toml|cfg)$"
 )
@@ -36,7 +36,7 @@ class Weighed(TypedDict, total=False):
 async def read(asked: Asked, located: Located, tools: Tools) -> Weighed:
     """Search by the report's first sentence, and look at what the best files import."""
     title = re.split(r"(?<=[.!?:])\s|\n", _stripped(asked["text"]), maxsplit=1)[0][:300]
-    words = " ".join(keywords(title))
+    words = " ".join(widened(keywords(title)))
     hits = records(await tools.result("code_search", query=words, limit=20), Hit) if words else []
     weighed = Weighed(title=[hit.model_dump(mode="json") for hit in hits], outlines=[])
     best = [path for path, _, _ in ranked(asked, located, weighed) if not _TEST.search(path)][:4]
@@ -65,9 +65,11 @@ def _stripped(text: str) -> str:
 
 def ranked(asked: Asked, located: Located, weighed: Weighed) -> list[tuple[str, float, str]]:
     """Files with their score and the signal that counts most for each, best first."""
+    signals = list(_signals(asked, located, weighed))
+    signals.append(("called", _called(asked, {path for _, paths in signals for path in paths})))
     scores: dict[str, float] = defaultdict(float)
     reasons: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    for signal, paths in _signals(asked, located, weighed):
+    for signal, paths in signals:
         for rank, path in enumerate(dict.fromkeys(paths)):
             points = _WEIGHTS[signal] / (_K + rank)
             scores[path] += points
@@ -82,6 +84,15 @@ def ranked(asked: Asked, located: Located, weighed: Weighed) -> list[tuple[str, 
         for path, score in scores.items()
     ]
     return sorted(weighted, key=lambda row: (-row[1], row[0]))
+
+
+def _called(asked: Asked, paths: Iterable[str]) -> list[str]:
+    """Files whose own name has words of the report, those first whose words few others have."""
+    said = content(asked["text"][:6000].replace("_", " "))
+    words = {path: content(re.sub(r"[/_.]", " ", path.rpartition(".")[0])) & said for path in paths}
+    common = Counter(word for each in words.values() for word in each)
+    weights = {path: sum(1 / common[word] for word in each) for path, each in words.items() if each}
+    return sorted(weights, key=lambda path: (-weights[path], path))[:12]
 
 
 def _share(path: str, *, wants_tests: bool) -> float:

@@ -71,7 +71,7 @@ class Sheet:
             question=self.question,
             missing=list(dict.fromkeys(self.missing)),
         )
-        places = {digest: list(sources) for digest, sources in self._places.items() if len(sources) > 1}
+        places = {digest: list(sources) for digest, sources in self._places.items()}
         return {"draft": draft, "places": places}
 
 
@@ -124,7 +124,7 @@ def counted(count: int, noun: str, plural: str = "") -> str:
 def sentence(text: str, longest: int = 200) -> str:
     """The first sentence of a documentation, cut between words where it is too long."""
     text = " ".join(text.split())
-    match = re.match(r".{15,}?[.!?](?=\s|$)", text)
+    match = re.match(r".{15,}?[.!?](?=\s+[A-Z0-9\"'`(“]|$)", text)
     text = match.group() if match else text
     if len(text) <= longest:
         return text

@@ -43,7 +43,13 @@ def answer(asked: Asked, located: Located, read_: Any, sheet: Sheet) -> None:
             )
         return
     order = {id(hit): rank for rank, (hit, _) in enumerate(good)}
-    good.sort(key=lambda row: (_SIDE.search(row[0].path) is not None, -round(row[1], 1), order[id(row[0])]))
+    good.sort(
+        key=lambda row: (
+            _SIDE.search(row[0].path) is not None,
+            -round(_weight(*row, words), 1),
+            order[id(row[0])],
+        )
+    )
     sheet.block("These passages are about it, the best first:", bullets=True)
     seen: set[tuple[str, str]] = set()
     for hit, share in good:
@@ -52,6 +58,12 @@ def answer(asked: Asked, located: Located, read_: Any, sheet: Sheet) -> None:
             continue
         seen.add(place)
         _say(hit, round(min(1.0, share), 2), asked, sheet)
+
+
+def _weight(hit: Hit, share: float, words: list[str]) -> float:
+    """A passage counts for more where its file or its definition is named for what is asked."""
+    named = content(f"{hit.path} {hit.symbol}".replace("/", " ").replace("_", " "))
+    return share + sum(word in named for word in words) / max(1, len(words))
 
 
 def _share(hit: Hit, words: list[str]) -> float:

@@ -20,6 +20,7 @@ CERTAIN, LIKELY = (
 _ASKED = 400
 _KEPT = 120  # references that are kept
 _CALLERS = 16  # whose heads are looked up
+_CLASSES = 8  # whose heads are looked up
 _FILES = 12
 _VERBS = {"call": "calls", "import": "imports", "inherit": "inherits from", "use": "uses"}
 _NOUNS = {"call": "call", "import": "import", "inherit": "subclass", "use": "use"}
@@ -29,7 +30,8 @@ class Used(TypedDict, total=False):
     """References to one definition, and the heads of the callers; as JSON."""
 
     references: list[dict[str, Any]]
-    total: int
+    sure: int  # of all, kept or not
+    doubtful: int
     heads: dict[str, dict[str, Any]]  # by qualified name
     of: str  # the definition's name as it is asked for
     importers: list[dict[str, Any]]  # lines that import a module, where a module was asked for
@@ -51,11 +53,12 @@ async def read(asked: Asked, located: Located, tools: Tools) -> Used:
     references = [each for each in records(result, Reference) if not asked["tests"] or each.test]
     wanted = asked["uses"]
     kept = [each for each in references if not wanted or each.kind in wanted] or references
-    if asked["tests"] and not kept:
-        kept = []
+    sure = [each for each in kept if each.confidence >= LIKELY]
+    kept = sure[:_KEPT]
     callers = dict.fromkeys(each.caller for each in kept if not each.test and each.kind != "import")
     heads = await _heads(tools, [each for each in callers if each][:_CALLERS], kept)
-    return Used(references=dumped(kept[:_KEPT]), total=len(kept), heads=heads, of=best.name)
+    doubtful = sum(each.confidence < LIKELY for each in references)
+    return Used(references=dumped(kept), sure=len(sure), doubtful=doubtful, heads=heads, of=best.name)
 
 
 def _spelt(name: str, best: Symbol, *, is_one: bool) -> str:
@@ -69,11 +72,10 @@ async def _of_module(located: Located, tools: Tools) -> Used:
     """Lines that import a module."""
     outline = located.get("outline")
     if not outline:
-        return Used(references=[], total=0, heads={}, of="")
+        return Used(references=[], heads={}, of="")
     importers: list[str] = list(outline["imported_by"])
     return Used(
         references=[],
-        total=len(importers),
         heads={},
         of=outline["path"],
         imported_by=len(importers),
@@ -93,7 +95,8 @@ async def import_lines(tools: Tools, path: str, importers: Sequence[str]) -> lis
     word = re.escape(parts[-1]) if parts else r"\w"
     if path.endswith(".go"):
         word = re.escape(path.split("/")[-2]) if "/" in path else r"\w"
-    pattern = rf"(?:import|from|require|use|include|mod|export)\b.*\b{word}\b|^\s*(?:\w+ )?\"[\w./-]*\b{word}\"|^\s+{word},?\s*$"
+    quoted = rf"^\s*(?:\w+ )?\"[\w./-]*\b{word}\"|^\s+{word},?\s*$"
+    pattern = rf"(?:import|from|require|use|include|mod|export)\b.*\b{word}\b|{quoted}"
     hits = records(await tools.result("repo_search", pattern=pattern, limit=400), Hit)
     first: dict[str, Hit] = {}
     for hit in hits:
@@ -110,8 +113,26 @@ async def _heads(
     rows = await asyncio.gather(
         *(tools.result("symbol_find", name=caller, path=paths[caller], limit=1) for caller in callers)
     )
-    found = {caller: records(row, Symbol) for caller, row in zip(callers, rows, strict=True)}
-    return {caller: dumped(symbols)[0] for caller, symbols in found.items() if symbols}
+    found = {
+        caller: symbols[0]
+        for caller, row in zip(callers, rows, strict=True)
+        if (symbols := records(row, Symbol))
+    }
+    classes = {(_owner(symbol), symbol.path) for symbol in found.values() if symbol.kind == "method"}
+    wanted = sorted(each for each in classes if each[0])[:_CLASSES]
+    owners = await asyncio.gather(
+        *(tools.result("symbol_find", name=name, path=path, limit=1) for name, path in wanted)
+    )
+    heads = {caller: dumped([symbol])[0] for caller, symbol in found.items()}
+    for (name, path), row in zip(wanted, owners, strict=True):
+        if symbols := records(row, Symbol):
+            heads[f"{path}:{name}"] = dumped(symbols)[0]
+    return heads
+
+
+def _owner(symbol: Symbol) -> str:
+    """The name of the class that a method stands in."""
+    return "".join(re.split(r"\.|::|#", symbol.qualified)[-2:-1])
 
 
 def answer(asked: Asked, located: Located, used: Used, sheet: Sheet) -> None:
@@ -121,22 +142,21 @@ def answer(asked: Asked, located: Located, used: Used, sheet: Sheet) -> None:
         return
     references = [Reference.model_validate(row) for row in used.get("references", [])]
     name = used.get("of", "")
-    sure = [each for each in references if each.confidence >= LIKELY]
     _say_definition(asked, located, sheet)
-    if not sure:
+    if not references:
         sheet.missing.append(f"no {_noun(asked)} of {name} was found in this repository")
-    own = [each for each in sure if not each.test]
-    tests = [each for each in sure if each.test]
+    own = [each for each in references if not each.test]
+    tests = [each for each in references if each.test]
     for is_certain in (True, False):
         part = [each for each in own if (each.confidence >= CERTAIN) == is_certain]
         _say_users(part, used, name, sheet, is_certain=is_certain)
     _say_tests(tests, name, sheet)
-    if doubtful := len(references) - len(sure):
+    if doubtful := used.get("doubtful", 0):
         sheet.missing.append(
-            f"{counted(doubtful, 'line')} may use another {name}: the name alone says too little"
+            f"{counted(doubtful, 'more line')} may use it or another {name}: only the name says so"
         )
-    if (more := used.get("total", 0) - len(references)) > 0:
-        sheet.missing.append(f"{more} more uses: name a class or a file to narrow them")
+    if (more := used.get("sure", 0) - len(references)) > 0:
+        sheet.missing.append(f"{counted(more, 'more use')}: name a class or a file to narrow them")
 
 
 def _noun(asked: Asked) -> str:
@@ -145,17 +165,15 @@ def _noun(asked: Asked) -> str:
 
 def _say_definition(asked: Asked, located: Located, sheet: Sheet) -> None:
     """Which definition is meant, since uses of another one would be another answer."""
-    name, symbols = named(located)[0]
+    _, symbols = named(located)[0]
     sheet.block()
     best = symbols[0]
     text = f"`{best.name}` is defined in {best.path}:{best.line}"
     others = [symbol for symbol in symbols[1:] if not symbol.test]
     sheet.say(f"{text}.", sheet.cite(best.excerpt))
     if others and not asked["paths"]:
-        where = listed(f"{symbol.path}:{symbol.line}" for symbol in others[:3])
-        sheet.say(
-            f"There is also `{name}` in {where}.", *(sheet.cite(symbol.excerpt) for symbol in others[:3])
-        )
+        where = listed(f"`{symbol.name}` in {symbol.path}:{symbol.line}" for symbol in others[:3])
+        sheet.say(f"There is also {where}.", *(sheet.cite(symbol.excerpt) for symbol in others[:3]))
 
 
 def _say_users(
@@ -203,21 +221,28 @@ def _say_file(path: str, rows: Sequence[Reference], used: Used, sheet: Sheet) ->
         lines = _lines([each.line for each in shown], more=len(uses) > len(shown))
         if caller:
             head = Symbol.model_validate(heads[caller])
-            who = "`" + _inner(head) + "`"
-            if kind == "inherit" and head.line == shown[0].line:
-                sheet.say(
-                    f"{who} in {path}:{head.line} {verb} it.", sheet.cite(head.excerpt), confidence=confidence
-                )
-                continue
+            owner = heads.get(f"{head.path}:{_owner(head)}") if head.kind == "method" else None
             cited.append(sheet.cite(head.excerpt))
+            if owner:
+                cited.append(sheet.cite(Symbol.model_validate(owner).excerpt))
+            who = f"`{_owner(head)}.{head.name}`" if owner else f"`{head.name}`"
             sheet.say(f"{who} in {path} {verb} it in {lines}.", *cited, confidence=confidence)
+        elif kind == "inherit":
+            _say_subclasses(path, uses, sheet)
         else:
             sheet.say(f"{path} {verb} it in {lines}.", *cited, confidence=confidence)
 
 
-def _inner(symbol: Symbol) -> str:
-    """A name with its class, where its head says it: the class is not in a method's own lines."""
-    return symbol.name
+def _say_subclasses(path: str, uses: Sequence[Reference], sheet: Sheet) -> None:
+    """Each by the name that stands in its line."""
+    for each in uses[:20]:
+        name = re.search(
+            r"\b(?:class|interface|type|struct|trait|impl|enum)\s+([A-Za-z_$][\w$]*)", each.excerpt.text
+        )
+        who = f"`{name.group(1)}` in {path}:{each.line}" if name else f"{path}:{each.line}"
+        sheet.say(f"{who} inherits from it.", sheet.cite(each.excerpt), confidence=each.confidence)
+    if len(uses) > 20:
+        sheet.missing.append(f"{len(uses) - 20} more subclasses in {path}")
 
 
 def _lines(lines: Sequence[int], *, more: bool) -> str:

@@ -24,7 +24,8 @@ _WRAPPERS = frozenset("parenthesized_expression as_expression satisfies_expressi
 _GIVEN = 3  # parameters of a callback that are looked for
 _DEEP = 400  # levels of nesting that are read
 _TYPES = 8  # of one definition that are kept
-_UNPARTED = re.compile(r"([>\w\])}\"'`])((?:\s|//[^\n]*|/\*(?:[^*]|\*(?!/))*\*/)*\n\s*)(?=[<(])")
+# possessive, for else a long comment between lines would be tried in every way it can be cut
+_UNPARTED = re.compile(r"([>\w\])}\"'`])((?:\s|//[^\n]*+|/\*(?:[^*]|\*(?!/))*+\*/)++)(?=[<(])")
 _EXPORTS = re.compile(r"(?:module\s*\.\s*)?exports")
 
 
@@ -40,9 +41,14 @@ def _parsed(text: str, grammar: str) -> SgNode:
     """The tree; the grammar runs signatures that no semicolon parts into each other: those are given one."""
     root = SgRoot(text, grammar).root()
     if grammar == "typescript" and root.kind() == "ERROR":
-        parted = SgRoot(_UNPARTED.sub(r"\1;\2", text), grammar).root()
+        parted = SgRoot(_UNPARTED.sub(_part, text), grammar).root()
         return root if parted.kind() == "ERROR" else parted
     return root
+
+
+def _part(found: re.Match[str]) -> str:
+    last, gap = found.groups()
+    return f"{last};{gap}" if "\n" in gap else found.group()
 
 
 class _Reader(Values):
@@ -52,6 +58,7 @@ class _Reader(Values):
         self.depth = 0
         self.named: dict[tuple[int, str], int] = {}  # (parent, name) → definition
         self.bound: dict[tuple[int, str], int] = {}  # how many variables of a name a scope has
+        self.brought: set[str] = set()  # locals that are imports
         self._visitors: dict[str, Callable[[SgNode, Where], None]] = {
             "comment": self._skip,
             "property_identifier": self._skip,
@@ -152,8 +159,9 @@ class _Reader(Values):
 
     def _identifier(self, node: SgNode, at: Where, kind: str = "use") -> None:
         name = node.text()
-        if name not in at.names:
-            self.builder.use((name,), kind, _line(node), at.scope)
+        known = at.names.get(name, name)
+        if name not in at.names or known in self.brought:
+            self.builder.use((known,), kind, _line(node), at.scope)
 
     def _type_name(self, node: SgNode, at: Where) -> None:
         if node.text() not in at.generics:
@@ -1104,17 +1112,28 @@ class _Reader(Values):
         if not module:
             return False
         if name.kind() == "identifier":
-            self.builder.imported(Import(name.text(), module, step, at.scope, _line(name)))
+            self.builder.imported(Import(self._local(name, at), module, step, at.scope, _line(name)))
             return True
         if name.kind() != "object_pattern" or step:
             return False
         for part in name.named_children():
             key, local = part.field("key"), part.field("value")
             if part.kind() == "shorthand_property_identifier_pattern":
-                self.builder.imported(Import(part.text(), module, part.text(), at.scope, _line(part)))
+                self.builder.imported(Import(self._local(part, at), module, part.text(), at.scope, _line(part)))
             elif key is not None and local is not None and local.kind() == "identifier":
-                self.builder.imported(Import(local.text(), module, key.text(), at.scope, _line(part)))
+                self.builder.imported(Import(self._local(local, at), module, key.text(), at.scope, _line(part)))
         return True
+
+    def _local(self, node: SgNode, at: Where) -> str:
+        """What the facts call a module, or a member of one, that is required inside a function."""
+        name = node.text()
+        if at.top:
+            return name
+        count = self.bound[at.scope, name] = self.bound.get((at.scope, name), 1) + 1
+        at.own.add(name)
+        at.names[name] = f"{name}~{count}"
+        self.brought.add(at.names[name])
+        return at.names[name]
 
 
 def paragraph(comment: str, limit: int = 400) -> str:

@@ -127,32 +127,47 @@ async def run(
     )
     assert process.stdout is not None
     assert process.stderr is not None
-    reading = asyncio.gather(_bounded(process.stdout, limit), _bounded(process.stderr, 1 << 16, keep=True))
-    watching = asyncio.create_task(_watch(watch)) if watch is not None else None
+    reading = [
+        asyncio.create_task(_bounded(process.stdout, limit)),
+        asyncio.create_task(_bounded(process.stderr, 1 << 16, keep=True)),
+    ]
+    tasks = [*reading, *([asyncio.create_task(_watch(watch))] if watch is not None else [])]
     try:
         async with asyncio.timeout(seconds):
-            tasks = {asyncio.ensure_future(reading), *([watching] if watching else [])}
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if watching is not None and watching in done:
-                raise LimitReached("git_size", watching.result(), "Raise the limit in the settings.")
-            output, problems = await reading
+            await _until_read(reading, tasks)
+            output, problems = reading[0].result(), reading[1].result()
             status = await process.wait()
     except TimeoutError as error:
         raise LimitReached("git_time", f"git took more than {seconds:g} s", "Try again.") from error
     finally:
-        if watching is not None:
-            watching.cancel()
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            reading.cancel()
-            await process.wait()
-        with contextlib.suppress(asyncio.CancelledError, LimitReached):
-            await reading
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await _ended(process)
     if status not in allowed:
         lines = problems.decode(errors="replace").strip().splitlines() or ["no message"]
         raise ToolFailed("git_failed", f"git {_verb(command)}: {lines[-1][:300]}")
     return status, output
+
+
+async def _until_read(reading: "Sequence[asyncio.Task[bytes]]", tasks: "Sequence[asyncio.Task[bytes]]") -> None:
+    """Wait until all is read; raises what any of the tasks raises."""
+    waiting = set(tasks)
+    while not waiting.isdisjoint(reading):
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    """Kill what still runs, with its children, and empty its pipes: else they would stay open."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    for stream in (process.stdout, process.stderr):
+        while stream is not None and await stream.read(1 << 20):
+            pass
+    await process.wait()
 
 
 async def _bounded(stream: asyncio.StreamReader, limit: int, *, keep: bool = False) -> bytes:
@@ -167,10 +182,11 @@ async def _bounded(stream: asyncio.StreamReader, limit: int, *, keep: bool = Fal
     return b"".join(parts)
 
 
-async def _watch(ask: Callable[[], str]) -> str:
+async def _watch(ask: Callable[[], str]) -> bytes:
+    """Ask until there is an objection, and raise it."""
     while not (sentence := await asyncio.to_thread(ask)):  # noqa: ASYNC110 - a folder's size sends no events
         await asyncio.sleep(0.25)
-    return sentence
+    raise LimitReached("git_size", sentence, "Raise the limit in the settings.")
 
 
 def _verb(command: Sequence[str]) -> str:

@@ -163,6 +163,7 @@ def _order(index: Index, site: Site, steps: Sequence[str]) -> tuple[object, ...]
     is_inner = parent_kind in ("function", "method")
     return (
         qualified != tuple(steps),
+        bool(definition.flags & facts.INSTANCE),
         rank(site.path),
         is_inner,
         bool(view.facts.settings.get("generated")),

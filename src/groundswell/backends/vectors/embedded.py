@@ -297,7 +297,7 @@ class EmbeddedVectors:
                 there.become(wider)
 
     async def _unpack(self, folder: Path, name: str, file: Path) -> _Collection:
-        number = 1 + max(folders.generations(folder), default=0)
+        number = folders.fresh(folder)
         target = generation(folder, number)
         try:
             stored = await asyncio.to_thread(archive.unpack, file, target)
@@ -360,7 +360,7 @@ class EmbeddedVectors:
             log.warning("no index for %s: %s", there.folder, error.message)
 
     async def _build(self, there: _Collection) -> None:
-        number = 1 + max(folders.generations(there.folder), default=0)
+        number = folders.fresh(there.folder)
         target = generation(there.folder, number)
         with self._host.hold():
             try:

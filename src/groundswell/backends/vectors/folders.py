@@ -8,6 +8,7 @@ import contextlib
 import os
 import shutil
 import string
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -84,10 +85,10 @@ def sync(folder: Path) -> None:
         os.close(handle)
 
 
-def generations(folder: Path) -> list[int]:
-    """The generations there are, whole or not."""
+def fresh(folder: Path) -> int:
+    """A number no generation ever had: the clock's, so a builder that outlived its platform is alone with it."""
     numbers = [path.name.partition("-")[2] for path in folder.glob("shard-*")]
-    return [int(number) for number in numbers if number.isdigit()]
+    return max([time.time_ns() // 1_000_000, *(1 + int(number) for number in numbers if number.isdigit())])
 
 
 def building(target: Path) -> Path:

@@ -22,7 +22,9 @@ _OWNER = (
     r"api|app|application|access|secret|private|account|encryption|signing|signature|master|auth|authentication"
     r"|subscription|storage|consumer|deploy|service|license|webhook|session|shared|client|hmac|jwt|cookie"
 )
-GENERATED = rf"secret[_\-]?access[_\-]?key|(?:{_OWNER})[_\- ]?key|token|credentials?|session[_\-]?id|connection[_\-]?string"
+GENERATED = (
+    rf"secret[_\-]?access[_\-]?key|(?:{_OWNER})[_\- ]?key|token|credentials?|session[_\-]?id|connection[_\-]?string"
+)
 KEYWORD = rf"(?:(?:{GENERATED})|(?:{CHOSEN}))"
 _BREAKS = r"\r\n\v\f\x1c-\x1e\x85\u2028\u2029"
 _QUOTED = rf"""(?P<prefix>[bBrRuUfF@$]{{0,2}})(?P<quote>\\*+["'`])(?P<text>(?:(?!(?P=quote))[^{_BREAKS}])*+)(?P<end>(?P=quote)|\Z)"""
@@ -36,9 +38,7 @@ _OPTION = re.compile(
     rf"""(?<![\w\-])--?(?:[a-z]+-)*{KEYWORD}[ ](?P<quote>["']?)(?P<text>[^\s"'`\-=:][^\s"'`]*+)(?P=quote)""",
     re.VERBOSE | re.IGNORECASE,
 )
-_ELEMENT = re.compile(
-    rf"<(?P<tag>[\w:.\-]{{0,40}}?{KEYWORD})>(?P<text>[^<>{_BREAKS}]+)</", re.IGNORECASE
-)
+_ELEMENT = re.compile(rf"<(?P<tag>[\w:.\-]{{0,40}}?{KEYWORD})>(?P<text>[^<>{_BREAKS}]+)</", re.IGNORECASE)
 _PAIRED = re.compile(
     rf"""["']?(?:name|key)["']?\s{{0,4}}[:=]\s{{0,4}}["']?[\w.\-]{{0,60}}?{KEYWORD}["']?\s{{0,4}},?\s{{1,4}}
     ["']?value["']?\s{{0,4}}[:=]\s{{0,4}}["'](?P<text>[^"'{_BREAKS}]+)["']""",
@@ -70,11 +70,10 @@ _PACKED = re.compile(r"[^\s\"'`&;,)\]}>|]*+")
 _REST = re.compile(r"[^\s\"'`]*+[ \t\r]*+(?:\Z|#|//)")
 _UNNESTED = re.compile(r"[(\[{<]|\\[nrt]|\|\||&&")
 _CHOSEN = re.compile(CHOSEN, re.IGNORECASE)
-_SENSITIVE = re.compile(
-    rf"(?:{KEYWORD}|authorization|(?:set-?)?cookies?|apikey|auth)s?\d{{0,2}}\Z", re.IGNORECASE
-)
+_SENSITIVE = re.compile(rf"(?:{KEYWORD}|authorization|(?:set-?)?cookies?|apikey|auth)s?\d{{0,2}}\Z", re.IGNORECASE)
 _NAMED = re.compile(
-    rf"""\s*(?:-\s+)?["']?(?:name|key)["']?\s{{0,4}}[:=]\s{{0,4}}["']?[\w.\-]{{0,60}}?{KEYWORD}["']?,?\s*\Z""", re.IGNORECASE
+    rf"""\s*(?:-\s+)?["']?(?:name|key)["']?\s{{0,4}}[:=]\s{{0,4}}["']?[\w.\-]{{0,60}}?{KEYWORD}["']?,?\s*\Z""",
+    re.IGNORECASE,
 )
 
 

@@ -25,9 +25,7 @@ _SCALAR = re.compile(r"[|>][+\-\d]*\s*")
 _MACHINE = re.compile(r"\s*(?:machine\s+\S+|default)(?:\s+login\s+\S+)?\s*\Z")
 _NETRC_LINE = re.compile(r"\s*(?:login|account|password|macdef)\s+\S+")
 _NETRC_PASSWORD = re.compile(r"\s*(?:login\s+\S+\s+)?password\s+(?P<s>\S+)\s*\Z")
-_PGPASS = re.compile(
-    r"\s*[\w.\-*\[\]:]+?:(?:543\d|6432|\*):[A-Za-z_*][\w\-]*:[A-Za-z_*][\w.\-]*:(?P<s>[^\s\"']+)\s*\Z"
-)
+_PGPASS = re.compile(r"\s*[\w.\-*\[\]:]+?:(?:543\d|6432|\*):[A-Za-z_*][\w\-]*:[A-Za-z_*][\w.\-]*:(?P<s>[^\s\"']+)\s*\Z")
 _VALUE = re.compile(r"""\s*+["']?value["']?\s*+[:=]\s*+(?P<s>.*)""")
 _SECTION = re.compile(r"\[[\w .:\"/\-]+\]\s*\Z")
 _SETTING = re.compile(r"\s*(?:[#;].*|[\w.\- ]+[=:].*)?\Z")
@@ -67,15 +65,11 @@ class Blocks:
         """Whether any part of the next line may be a secret."""
         return bool(self._pem or self._named or self._netrc or self._data is not None)
 
-    def leave(self) -> None:
-        """Forget everything: a line too long to belong to any block came by."""
-        self.__init__()
-
     def spans(self, line: str) -> list[Span]:
         """The secrets of a whole line that come from its place, remembering what it says about the next one."""
         if "\0" in line and not line.strip(_AROUND):
             return []  # redacted before: says nothing
-        spans = self._in_pem(line) if self._pem else self._begin(line)
+        spans = self._in_pem(line) if self._pem else self.begin(line)
         if self._pem > 1 or (spans and not line[: spans[0].start].strip(_AROUND)):
             return spans
         self._note_settings(line)
@@ -87,7 +81,8 @@ class Blocks:
         elif self.settings and not _SETTING.match(line):
             self.settings = False
 
-    def _begin(self, line: str) -> list[Span]:
+    def begin(self, line: str) -> list[Span]:
+        """The heading of a PEM block at the end of a line."""
         match = _BEGIN.search(line) if "-----BEGIN" in line else None
         if match is None or (match["quote"] and not match["escape"]):  # a quoted heading alone is code about keys
             return []
@@ -108,7 +103,7 @@ class Blocks:
         if body and (len(body[0]) >= 16 or (self._pem > 2 and _LEAD.fullmatch(line, 0, body.start()))):
             return [Span(*body.span(), "private-key")]
         self._pem = 0
-        return self._begin(line)
+        return self.begin(line)
 
     def _pair(self, line: str) -> list[Span]:
         named, self._named = self._named, names_a_secret(line)
@@ -157,7 +152,12 @@ class Blocks:
         if _SCALAR.fullmatch(value):
             self._scalar = indent if self._secret is not None else None
             return []
-        if not value or value in "{}" or is_stand_in(value) or (self._secret is None and not is_base64(value)):
+        if (
+            not value
+            or value in "{}"
+            or is_stand_in(value)
+            or (self._secret is None and not is_base64(value[: len(value) // 4 * 4 if len(value) > 2000 else None]))
+        ):
             return []
         return [Span(start, end, "kubernetes-secret")]
 

@@ -119,10 +119,10 @@ class Redactor:
         return "".join(out)
 
     def _window(self) -> str:
+        around = None if self._windowed else self._blocks
         self._windowed, self._sent = True, ""
-        window = self._line[:LIMIT]
         cut = LIMIT - OVERLAP
-        spans = [span for span in self._find(window) if span.start < cut]
+        spans = [span for span in self._find(self._line[:LIMIT], around) if span.start < cut]
         if spans and spans[-1].end > cut:
             cut = spans[-1].end
         out = self._render(spans, cut)
@@ -139,11 +139,9 @@ class Redactor:
     def _end_line(self, newline: str) -> str:
         self._close = None
         before = copy.copy(self._blocks)
+        spans = self._find(self._line, None if self._windowed else self._blocks)
         if self._windowed:
-            self._blocks.leave()
-            spans = self._find(self._line)
-        else:
-            spans = self._find(self._line, self._blocks)
+            spans = merged((*spans, *self._blocks.begin(mask(self._line))))
         out = self._render(spans, len(self._line))
         if spans and not self._windowed:
             out = self._settle(out, before)
