@@ -64,13 +64,22 @@ TRUE = [
         "repo:src/net/retry.py#L41-L51",
         RETRY,
         [
-            ("`retry` is defined as a function in src/net/retry.py:41.", "def retry(function, attempts=3, wait=0.5):"),
+            (
+                "`retry` is defined as a function in src/net/retry.py:41.",
+                "def retry(function, attempts=3, wait=0.5):",
+            ),
             ("By default `retry` makes 3 attempts.", "def retry(function, attempts=3, wait=0.5):"),
-            ("Its documentation says: “Call a function again until it works.”", "Call a function again until it works."),
+            (
+                "Its documentation says: “Call a function again until it works.”",
+                "Call a function again until it works.",
+            ),
             ("A `KeyboardInterrupt` is never retried.", "A KeyboardInterrupt is never retried."),
             ("The wait doubles after each attempt.", "The wait doubles after each attempt."),
             ("`retry` catches `TransientError` in line 49.", "except TransientError:"),
-            ("It logs “attempt %d failed” as a warning (line 50).", 'logger.warning("attempt %d failed", attempt)'),
+            (
+                "It logs “attempt %d failed” as a warning (line 50).",
+                'logger.warning("attempt %d failed", attempt)',
+            ),
         ],
     ),
     (
@@ -79,7 +88,10 @@ TRUE = [
         [
             ("`Client` is a struct in pkg/client/client.go:14.", "type Client struct {"),
             ("`Client` is safe for concurrent use.", "// It is safe for concurrent use."),
-            ("`NewClient` sets a timeout of 30 seconds.", "// NewClient returns a Client with a timeout of 30 seconds."),
+            (
+                "`NewClient` sets a timeout of 30 seconds.",
+                "// NewClient returns a Client with a timeout of 30 seconds.",
+            ),
             ("`NewClient` takes `base string`.", "func NewClient(base string) (*Client, error) {"),
             ("The field `maxRetries` is an int of at most 5.", "maxRetries int // at most 5"),
             ("Client talks to the API server over HTTP/2.", "// Client talks to the API server over HTTP/2."),
@@ -93,7 +105,10 @@ TRUE = [
                 "The connection to postgres-primary was not established at 08:14:05.",
                 "connection to postgres-primary not established",
             ),
-            ("The container ran out of memory on 20 November 2026.", "ERROR out of memory: 512Mi limit, 530Mi used"),
+            (
+                "The container ran out of memory on 20 November 2026.",
+                "ERROR out of memory: 512Mi limit, 530Mi used",
+            ),
             ("It used 530 MiB of its limit of 512 MiB.", "out of memory: 512Mi limit, 530Mi used"),
             ("Worker 7 exited with code 137.", "ERROR worker 7 exited with code 137"),
             ("The payments service runs version 2.14.3.", "starting payments version 2.14.3"),
@@ -104,11 +119,20 @@ TRUE = [
         "k8s:shop/Pod/checkout-5c6d7-abcde",
         POD,
         [
-            ("Pod checkout-5c6d7-abcde was OOMKilled with exit code 137.", "Reason: OOMKilled\n  Exit Code: 137"),
+            (
+                "Pod checkout-5c6d7-abcde was OOMKilled with exit code 137.",
+                "Reason: OOMKilled\n  Exit Code: 137",
+            ),
             ("It restarted 14 times.", "Restart Count: 14"),
             ("The container started on 2026-11-17 at 09:12.", "Started: Tue, 17 Nov 2026 09:12:44 +0000"),
-            ("The image 1.8.3 could not be pulled.", 'Failed to pull image "registry.example.org/shop/checkout:1.8.3"'),
-            ("It runs registry.example.org/shop/checkout:1.8.2.", "Image: registry.example.org/shop/checkout:1.8.2"),
+            (
+                "The image 1.8.3 could not be pulled.",
+                'Failed to pull image "registry.example.org/shop/checkout:1.8.3"',
+            ),
+            (
+                "It runs registry.example.org/shop/checkout:1.8.2.",
+                "Image: registry.example.org/shop/checkout:1.8.2",
+            ),
             ("The pod was started on a Tuesday.", "Started: Tue, 17 Nov 2026 09:12:44 +0000"),
         ],
     ),
@@ -116,8 +140,14 @@ TRUE = [
         "https://news.example.org/aurora",
         NEWS,
         [
-            ("Aurora was launched on March 14, 2025.", "The Aurora satellite was launched on 14 March 2025 from Kourou."),
-            ("The satellite weighs 1240 kg and carries six instruments.", "It carries 6 instruments and weighs 1,240 kg."),
+            (
+                "Aurora was launched on March 14, 2025.",
+                "The Aurora satellite was launched on 14 March 2025 from Kourou.",
+            ),
+            (
+                "The satellite weighs 1240 kg and carries six instruments.",
+                "It carries 6 instruments and weighs 1,240 kg.",
+            ),
             (
                 "The European Space Agency did not extend the mission beyond 2031.",
                 "The European Space Agency did not extend the mission beyond 2031.",
@@ -133,7 +163,10 @@ TRUE = [
         "repo:reports/crash.log#L1-L4",
         TRACE,
         [
-            ("A `TypeError` was raised in orders/service.py, line 88, in `place_order`.", TRACE.splitlines()[1].strip()),
+            (
+                "A `TypeError` was raised in orders/service.py, line 88, in `place_order`.",
+                TRACE.splitlines()[1].strip(),
+            ),
             (
                 "The message is “unsupported operand type(s) for *: 'NoneType' and 'int'”.",
                 "TypeError: unsupported operand type(s) for *: 'NoneType' and 'int'",
@@ -146,8 +179,14 @@ TRUE = [
         TS,
         [
             ("`SessionStore` is exported from web/src/session.ts:5.", "export class SessionStore {"),
-            ("Sessions expire after 20 minutes of inactivity.", "Sessions expire after 20 minutes of inactivity."),
-            ("`load` takes `id: string` and returns `Promise<Session | null>`.", "async load(id: string): Promise<Session | null> {"),
+            (
+                "Sessions expire after 20 minutes of inactivity.",
+                "Sessions expire after 20 minutes of inactivity.",
+            ),
+            (
+                "`load` takes `id: string` and returns `Promise<Session | null>`.",
+                "async load(id: string): Promise<Session | null> {",
+            ),
             ("`load` returns null in line 11.", "return null;"),
         ],
     ),
@@ -155,10 +194,16 @@ TRUE = [
         "https://docs.example.org/limits",
         DOCS,
         [
-            ("Requests over 10 MB are rejected with status 413.", "Requests larger than 10 MB are rejected with status 413."),
+            (
+                "Requests over 10 MB are rejected with status 413.",
+                "Requests larger than 10 MB are rejected with status 413.",
+            ),
             ("Uploads cannot be resumed: they are not resumable.", "Uploads are not resumable."),
             ("An account has at most 25 API keys.", "An account may hold up to 25 API keys"),
-            ("Keys created before 1 June 2024 no longer work.", "keys created before 2024-06-01 no longer work"),
+            (
+                "Keys created before 1 June 2024 no longer work.",
+                "keys created before 2024-06-01 no longer work",
+            ),
             ("Webhooks are enabled by default.", "are enabled by default"),
             ("Webhooks are signed with HMAC-SHA256.", "Webhooks are signed with HMAC-SHA256"),
         ],

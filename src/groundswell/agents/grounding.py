@@ -137,7 +137,7 @@ class Ground:
             end = _line_end(text, end + 1)
         cut = max((m.end() for m in _SENTENCE.finditer(text, start, self.start)), default=start)
         stop = _SENTENCE.search(text, max(self.end - 1, 0), end)
-        return text[cut : stop.start() + 1 if stop else end]
+        return _WRAP.sub(" ", text[cut : stop.start() + 1 if stop else end])
 
     @cached_property
     def around(self) -> str:
@@ -148,6 +148,9 @@ class Ground:
 
 
 _SENTENCE = re.compile(r"[.!?][\"')\]]*\s+(?=[A-Z0-9\"'(\[])")
+
+
+_WRAP = re.compile(r"(?<=[\w,-])[ \t]*\n[ \t]*(?=[a-z])")
 
 
 def _line_start(text: str, at: int) -> int:
@@ -248,7 +251,8 @@ class Basis:
 
     def denied(self, *, supported: bool) -> str:
         """Whether what is cited says the opposite; an inference may deny what nothing there speaks of."""
-        contexts = [(ground.context, ground.is_code) for ground in self.grounds]
+        grounds = [ground for ground in self.grounds if supported or not ground.is_code]
+        contexts = [(ground.context, ground.is_code) for ground in grounds]
         if contradicts(self.text, contexts, supported=supported):
             return "the evidence says the opposite, or nothing of the kind"
         return ""

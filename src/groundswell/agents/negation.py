@@ -1,7 +1,7 @@
 """Whether two texts that speak of the same thing say the opposite of it."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from groundswell.agents.words import WORD, content, stem
@@ -63,17 +63,20 @@ def contradicts(claim: str, contexts: Iterable[tuple[str, bool]], *, supported: 
 
     `supported`: a claim that denies something also needs a context that does. What a claim only quotes is not its own.
     """
-    own = re.sub(r"“[^”]*”|\"[^\"]*\"|`[^`]*\s[^`]*`", " ", claim)
-    own = re.sub(r"`[^`]*`", lambda match: f" {_names_only(match.group())} ", own)
+    own = re.sub(r"`[^`]*`|“[^”]*”|\"[^\"]*\"", lambda match: f" {_names_only(match.group())} ", claim)
     contexts = list(contexts)
     mine = clauses(own, known=frozenset[str]().union(*(content(text) for text, _ in contexts)))
     theirs = [clause for text, code in contexts for clause in _context(text, code, _all(mine))]
-    return any(_opposed(clause, theirs, supported) for clause in mine) or _opposite_words(mine, theirs)
+    if any(_opposed(clause, theirs, supported) or _left_out(clause, theirs) for clause in mine):
+        return True
+    return _opposite_words(mine, theirs)
 
 
-def _names_only(text: str) -> str:
-    """The words of a name; that one of them is `not` or `missing` denies nothing."""
-    return " ".join(word for word in WORD.findall(text) if not _CUE.fullmatch(word))
+def _names_only(quoted: str) -> str:
+    """The words of a name; that one of them is `not` or `missing` denies nothing. What is longer is only quoted."""
+    if quoted[0] != "`" or " " in quoted:
+        return ""
+    return " ".join(word for word in WORD.findall(quoted) if not _CUE.fullmatch(word))
 
 
 def _context(text: str, code: bool, known: frozenset[str]) -> list[Clause]:
@@ -134,6 +137,14 @@ def _opposed(claim: Clause, context: Iterable[Clause], supported: bool) -> bool:
         is_open = any(negative is not False for _, negative in shares)
         return bool(claim.negative) and supported and not is_open
     return all(negative not in (None, claim.negative) for share, negative in shares if share == best)
+
+
+def _left_out(claim: Clause, context: Sequence[Clause]) -> bool:
+    """Whether the claim has all of what the context only says is not there: `with a lock` for `without a lock`."""
+    if claim.negative:
+        return False
+    there = _all(clause for clause in context if clause.negative is not True)
+    return any(clause.negative and clause.words <= claim.words - there for clause in context if clause.words)
 
 
 def _opposite_words(mine: Iterable[Clause], theirs: Iterable[Clause]) -> bool:

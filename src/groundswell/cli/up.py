@@ -167,7 +167,7 @@ async def _prove(data: "DataDir") -> None:
     say()
     say("Try next:", "bold")
     for words, purpose in tries:
-        say(f"  {purpose:<18}{words}")  # whole, however long: it is there to be copied
+        say(f"  {purpose:<19}{words}")  # whole, however long: it is there to be copied
     sys.stdout.flush()
     shown.touch(mode=0o600)
 

@@ -3,13 +3,14 @@
 import ipaddress
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
+from typing import Any
 from urllib.parse import urlsplit
 
 from groundswell.core.policy import ALLOW, Grant, ToolCall, Verdict, deny, policy
 
-_URL = re.compile(r"[a-z][a-z0-9+.-]*:[/\\]{2}", re.IGNORECASE)
+_URL = re.compile(r"[a-z][a-z0-9+.-]*:[/\\]{2}|https?:\S", re.IGNORECASE)
 _HOST = re.compile(
     r"(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*"
 )
@@ -18,7 +19,7 @@ _HOST = re.compile(
 @policy
 def allowed_domains(call: ToolCall, grant: Grant) -> Verdict:
     """Refuse any argument that is a URL whose host is not on the list; a text that only mentions one is no URL."""
-    for text in call.urls():
+    for text in texts(call.arguments):
         url = plain(text)
         if not _URL.match(url):
             continue
@@ -27,6 +28,18 @@ def allowed_domains(call: ToolCall, grant: Grant) -> Verdict:
             hint = f'add it to `domains` of [tenants.{grant.tenant}] in policy.toml: domains = ["{host or "HOST"}"]'
             return deny("domain_not_allowed", f"{call.agent!r} may not reach {host or text!r}", hint)
     return ALLOW
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every text in an argument, however deep: `urls` leaves out those that only lenient clients take for a URL."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in (*value.keys(), *value.values()):
+            yield from texts(part)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for part in value:
+            yield from texts(part)
 
 
 def plain(text: str) -> str:

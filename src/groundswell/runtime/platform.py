@@ -16,7 +16,7 @@ import uvicorn
 
 from groundswell.backends.databases.embedded import ROLE, EmbeddedPostgres
 from groundswell.backends.databases.migrations import migrate
-from groundswell.core.errors import ConfigError, Unavailable
+from groundswell.core.errors import ConfigError, GroundswellError, Unavailable
 from groundswell.core.settings import Loaded
 from groundswell.runtime import discovery, keys, telemetry
 from groundswell.runtime.base import VERSION, Base
@@ -29,6 +29,8 @@ ALL = ("router", "tools", "models", "agents", "gateway")  # in the order in whic
 STOP_SECONDS = 3  # for requests under way
 START_SECONDS = 60
 LOOK_SECONDS = 5.0
+WATCH_SECONDS = 0.5  # between two looks at the embedded database
+START_AGAIN_SECONDS = 3.0
 Say = Callable[[str], None]
 
 
@@ -130,10 +132,30 @@ async def database(loaded: Loaded, data: DataDir) -> AsyncGenerator[str]:
         yield url
         return
     postgres = EmbeddedPostgres(data.postgres)
+    watching: asyncio.Task[None] | None = None
     try:
-        yield (await postgres.start()).replace(f"//{ROLE}@", "//{role}@")
+        url = await postgres.start()
+        watching = asyncio.create_task(_kept_running(postgres), name="watch the database")
+        yield url.replace(f"//{ROLE}@", "//{role}@")
     finally:
+        if watching:
+            await _cancelled(watching)
         await postgres.stop()
+
+
+async def _kept_running(postgres: EmbeddedPostgres) -> None:
+    """Start the server again where it ended without us: what it acknowledged survives that."""
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        if postgres.running() is None:
+            telemetry.log.warning("database.ended")
+            try:
+                await postgres.start()
+            except GroundswellError as error:  # such as a full disk: until there is room, requests get 503
+                telemetry.log.error("database.does_not_start", error=error.message, hint=error.hint)
+                await asyncio.sleep(START_AGAIN_SECONDS)
+            else:
+                telemetry.log.warning("database.started_again")
 
 
 @contextlib.asynccontextmanager
@@ -257,10 +279,11 @@ async def _stop_when_idle(running: Running) -> None:
             await asyncio.sleep(LOOK_SECONDS)
             if loop.time() - running.base.last_asked < running.base.settings.idle_minutes * 60:
                 continue
-            row = await database.row("SELECT count(*) AS open FROM runs WHERE status IN ('queued', 'running')")
-            if row and row["open"] == 0:
-                running.stopping.set()
-                return
+            with contextlib.suppress(Unavailable):  # asked again at the next look
+                row = await database.row("SELECT count(*) AS open FROM runs WHERE status IN ('queued', 'running')")
+                if row and row["open"] == 0:
+                    running.stopping.set()
+                    return
 
 
 async def _cancelled(task: "asyncio.Task[None]") -> None:

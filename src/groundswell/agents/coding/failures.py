@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
+from groundswell.agents.coding.definitions import signature
 from groundswell.agents.coding.locating import Located, dumped, records
 from groundswell.agents.coding.question import Asked
 from groundswell.agents.coding.sheet import Sheet, code, counted
@@ -37,6 +38,9 @@ class Broken(TypedDict, total=False):
     functions: dict[str, dict[str, Any]]  # heads, by `path:function`
     raised: list[dict[str, Any]]  # lines that may write the message
     definitions: list[dict[str, Any]]  # of the exception
+    guesses: list[
+        dict[str, Any]
+    ]  # where no frame is here: functions that are called and filed as in the frames
 
 
 class Error(TypedDict):
@@ -72,7 +76,9 @@ async def read(asked: Asked, located: Located, tools: Tools) -> Broken:
         _raised(tools, error["text"]),
         tools.result("symbol_find", name=error["kind"].rpartition(".")[2] or "-", limit=2),
     )
+    guesses = [] if frames else await _guesses(located, tools)
     return Broken(
+        guesses=guesses,
         slices=list(slices),
         functions=functions,
         raised=raised,
@@ -126,6 +132,32 @@ def _function(frame: Frame) -> str:
     return parts[-1] if parts else ""
 
 
+async def _guesses(located: Located, tools: Tools) -> list[dict[str, Any]]:
+    """What ran may be a build or another version of what is here: it still has the functions of that name."""
+    outside = [Frame.model_validate(row) for row in located.get("frames", [])][-6:]
+    wanted = [frame for frame in reversed(outside) if _function(frame)]
+    rows = await asyncio.gather(
+        *(tools.result("symbol_find", name=_function(frame), limit=8) for frame in wanted)
+    )
+    found = [
+        next(
+            (
+                each
+                for each in records(row, Symbol)
+                if _stem(each.path) == _stem(frame.file) and not each.test
+            ),
+            None,
+        )
+        for frame, row in zip(wanted, rows, strict=True)
+    ]
+    return dumped(list({(each.path, each.line): each for each in found if each is not None}.values()))
+
+
+def _stem(path: str) -> str:
+    """A file's name without its ending: a build may change that."""
+    return re.split(r"[/\\]", path)[-1].partition(".")[0]
+
+
 async def _raised(tools: Tools, text: str) -> list[dict[str, Any]]:
     """Lines that have the constant part of a message."""
     pieces = re.split(r"['\"`][^'\"`]*['\"`]|\d+(?:\.\d+)*|[A-Za-z_]\w*\.\w[\w.]*|[:=]\s", text)
@@ -152,6 +184,7 @@ def answer(asked: Asked, located: Located, broken: Broken, sheet: Sheet) -> None
             if everything
             else "no frame could be read from the text: paste the traceback with its file names and lines"
         )
+        _say_guesses(broken, what, sheet)
         _say_origin(broken, sheet)
         return
     inner = frames[-1]
@@ -199,6 +232,22 @@ def _say_frame(frame: Frame, broken: Broken, sheet: Sheet, trace: str, *, first:
         sheet.say(f"In {where}: {text}" if first else f"{where}: {text}", line, head)
     else:
         sheet.say(f"{frame.path}:{frame.line}: {text}", line)
+
+
+def _say_guesses(broken: Broken, what: str, sheet: Sheet) -> None:
+    symbols = [Symbol.model_validate(row) for row in broken.get("guesses", [])]
+    sheet.block(
+        f"{what[:300]}\n\nFunctions here that are named as in its frames, innermost first:", bullets=True
+    )
+    for symbol in symbols:
+        cited = sheet.cite(symbol.excerpt)
+        sheet.say(
+            f"`{symbol.name}` in {symbol.path}:{symbol.line}: {signature(symbol)}", cited, confidence=0.6
+        )
+    if symbols:
+        sheet.missing.append(
+            "what ran was a build or another version: its lines are not those of this repository"
+        )
 
 
 def _say_origin(broken: Broken, sheet: Sheet) -> None:

@@ -15,7 +15,7 @@ from groundswell.core.context import Tools
 from groundswell.core.records import Frame, Hit, Outline, Ranked, Symbol
 
 _K = 10  # of the rank fusion: small, so that first places count
-_WEIGHTS = {"called": 1.5, "frame": 3.0, "path": 3.0, "name": 2.0, "words": 1.5, "title": 1.5, "near": 0.4}
+_WEIGHTS = {"called": 2.0, "frame": 3.0, "path": 3.0, "name": 2.0, "words": 1.5, "title": 1.5, "near": 0.4}
 _SIDE = re.compile(
     r"(?:^|/)(?:docs?|examples?|bench(?:marks)?|scripts|vendor)/|\.(?:md|rst|txt|lock|json|ya?ml|toml|cfg)$"
 )

@@ -124,7 +124,7 @@ def counted(count: int, noun: str, plural: str = "") -> str:
 def sentence(text: str, longest: int = 200) -> str:
     """The first sentence of a documentation, cut between words where it is too long."""
     text = " ".join(text.split())
-    match = re.match(r".{15,}?[.!?](?=\s+[A-Z0-9\"'`(“]|$)", text)
+    match = re.match(r".{15,}?[.!?](?=\s+[A-Z0-9\"'“]|$)", text)
     text = match.group() if match else text
     if len(text) <= longest:
         return text
@@ -133,5 +133,5 @@ def sentence(text: str, longest: int = 200) -> str:
 
 def code(text: str, longest: int = 110) -> str:
     """A piece of code as it stands in a sentence."""
-    text = " ".join(text.replace("`", " ").split())
+    text = " ".join(text.replace("`", "").split())
     return f"`{text}`" if len(text) <= longest else f"`{text[:longest].rsplit(' ', 1)[0]}…`"

@@ -180,6 +180,7 @@ def _may_name(word: str) -> bool:
 _NOT_NAMES = frozenset(
     stem(word)
     for word in """that which this call use do main new same other first every each all these those public private
-    defined used calls uses does handles responsible called named return parse test tests takes has have contain define helper
-    base abstract static async own whole entire particular specific single current""".split()  # noqa: SIM905
+    defined used calls uses does handles responsible called named return parse test tests takes has
+    have contain define helper base abstract static async own whole entire particular specific
+    single current""".split()  # noqa: SIM905
 )

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 from groundswell.agents.coding.definitions import named
 from groundswell.agents.coding.locating import Located, dumped, records
 from groundswell.agents.coding.question import Asked
-from groundswell.agents.coding.sheet import Sheet, counted, listed
+from groundswell.agents.coding.sheet import Sheet, code, counted, listed
 from groundswell.core.context import Tools
 from groundswell.core.records import Citation, Hit, Reference, Symbol
 
@@ -32,6 +32,7 @@ class Used(TypedDict, total=False):
     references: list[dict[str, Any]]
     sure: int  # of all, kept or not
     doubtful: int
+    maybe: list[dict[str, Any]]  # the likeliest of the doubtful ones, where none is sure
     heads: dict[str, dict[str, Any]]  # by qualified name
     of: str  # the definition's name as it is asked for
     importers: list[dict[str, Any]]  # lines that import a module, where a module was asked for
@@ -58,7 +59,15 @@ async def read(asked: Asked, located: Located, tools: Tools) -> Used:
     callers = dict.fromkeys(each.caller for each in kept if not each.test and each.kind != "import")
     heads = await _heads(tools, [each for each in callers if each][:_CALLERS], kept)
     doubtful = sum(each.confidence < LIKELY for each in references)
-    return Used(references=dumped(kept), sure=len(sure), doubtful=doubtful, heads=heads, of=best.name)
+    maybe = [] if sure else sorted(references, key=lambda each: -each.confidence)[:6]
+    return Used(
+        references=dumped(kept),
+        maybe=dumped(maybe),
+        sure=len(sure),
+        doubtful=doubtful,
+        heads=heads,
+        of=best.name,
+    )
 
 
 def _spelt(name: str, best: Symbol, *, is_one: bool) -> str:
@@ -151,7 +160,15 @@ def answer(asked: Asked, located: Located, used: Used, sheet: Sheet) -> None:
         part = [each for each in own if (each.confidence >= CERTAIN) == is_certain]
         _say_users(part, used, name, sheet, is_certain=is_certain)
     _say_tests(tests, name, sheet)
-    if doubtful := used.get("doubtful", 0):
+    if maybe := [Reference.model_validate(row) for row in used.get("maybe", [])]:
+        sheet.block("These may use it; only the name says so:", bullets=True)
+        for each in maybe:
+            sheet.say(
+                f"{each.path}:{each.line}: {code(each.excerpt.text)}",
+                sheet.cite(each.excerpt),
+                confidence=each.confidence,
+            )
+    if doubtful := used.get("doubtful", 0) - len(used.get("maybe", [])):
         sheet.missing.append(
             f"{counted(doubtful, 'more line')} may use it or another {name}: only the name says so"
         )

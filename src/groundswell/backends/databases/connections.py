@@ -18,6 +18,7 @@ EPOCH_OVER = "GS001"
 CHANNEL = "groundswell_runs"
 NOTIFY_SECONDS = 0.01
 LOOK_SECONDS = 1.0
+WAIT_SECONDS = 10.0  # for a connection
 
 Connection = psycopg.AsyncConnection[DictRow]
 Emit = Callable[[str, str, Sequence[Fact]], None]  # run, tenant, facts
@@ -60,10 +61,13 @@ class Database:
             kwargs=settings,
             open=False,
             configure=configure,
-            timeout=10,
+            timeout=WAIT_SECONDS,
             max_idle=60,
+            # its pauses double: begun anew this often, none is long once the server is back
+            reconnect_timeout=WAIT_SECONDS,
             name=f"groundswell-{role}",
         )
+        self.using = 0
         self.bell = Bell(self)
         self.ear = Ear(self)
 
@@ -86,8 +90,14 @@ class Database:
         """A connection in autocommit; what goes wrong with the server is Unavailable."""
         try:
             async with self.pool.connection() as connection:
-                yield connection
+                self.using += 1
+                try:
+                    yield connection
+                finally:
+                    self.using -= 1
         except PoolTimeout as error:
+            if not self.using:
+                raise Unavailable("database_down", "PostgreSQL does not answer", DOWN_HINT) from error
             raise Unavailable("database_busy", "no database connection came free in time", DOWN_HINT) from error
         except (psycopg.errors.DiskFull, psycopg.errors.ConfigurationLimitExceeded) as error:
             raise Unavailable("database_full", f"PostgreSQL cannot store more: {error}", FULL_HINT) from error

@@ -11,7 +11,6 @@ from groundswell.core.redaction.literals import (
     is_chosen,
     is_generated,
     is_name,
-    is_stand_in,
     is_type,
     is_words,
 )
@@ -26,8 +25,11 @@ GENERATED = (
     rf"secret[_\-]?access[_\-]?key|(?:{_OWNER})[_\- ]?key|token|credentials?|session[_\-]?id|connection[_\-]?string"
 )
 KEYWORD = rf"(?:(?:{GENERATED})|(?:{CHOSEN}))"
-_BREAKS = r"\r\n\v\f\x1c-\x1e\x85\u2028\u2029"
-_QUOTED = rf"""(?P<prefix>[bBrRuUfF@$]{{0,2}})(?P<quote>\\*+["'`])(?P<text>(?:(?!(?P=quote))[^{_BREAKS}])*+)(?P<end>(?P=quote)|\Z)"""
+BREAKS = r"\r\n\v\f\x1c-\x1e\x85\u2028\u2029"
+_QUOTED = (
+    r"""(?P<prefix>[bBrRuUfF@$]{0,2})(?P<quote>\\*+["'`])"""
+    rf"(?P<text>(?:(?!(?P=quote))[^{BREAKS}])*+)(?P<end>(?P=quote)|\Z)"
+)
 _ASSIGN = re.compile(
     rf"""(?P<key>{KEYWORD})\d{{0,2}}(?P<after>\\*+["'`]?\]?\)?)
     (?P<operator>[ \t]{{0,16}}+(?: :[ \t]*+[\w.\[\]|, ]{{1,60}}?=(?!=) | =>|:=|\?=|[:=](?![:=]))[ \t]{{0,16}}+)
@@ -38,18 +40,19 @@ _OPTION = re.compile(
     rf"""(?<![\w\-])--?(?:[a-z]+-)*{KEYWORD}[ ](?P<quote>["']?)(?P<text>[^\s"'`\-=:][^\s"'`]*+)(?P=quote)""",
     re.VERBOSE | re.IGNORECASE,
 )
-_ELEMENT = re.compile(rf"<(?P<tag>[\w:.\-]{{0,40}}?{KEYWORD})>(?P<text>[^<>{_BREAKS}]+)</", re.IGNORECASE)
+_ELEMENT = re.compile(rf"<(?P<tag>[\w:.\-]{{0,40}}?{KEYWORD})>(?P<text>[^<>{BREAKS}]+)</", re.IGNORECASE)
 _PAIRED = re.compile(
     rf"""["']?(?:name|key)["']?\s{{0,4}}[:=]\s{{0,4}}["']?[\w.\-]{{0,60}}?{KEYWORD}["']?\s{{0,4}},?\s{{1,4}}
-    ["']?value["']?\s{{0,4}}[:=]\s{{0,4}}["'](?P<text>[^"'{_BREAKS}]+)["']""",
+    ["']?value["']?\s{{0,4}}[:=]\s{{0,4}}["'](?P<text>[^"'{BREAKS}]+)["']""",
     re.VERBOSE | re.IGNORECASE,
 )
 _LAST_WORD = re.compile(r"(?:[A-Z]?[a-z]+|[A-Z]+)\Z")
-_BENIGN = frozenset(  # next_token, pageToken, max_token, existingSecret: these name no secret
-    "next page continuation continue prev previous last first max min num pad eos bos unk sep cls mask stop special start end"
-    " cancel cancellation csrf xsrf csrfmiddleware sync cursor sub lex current existing tls pull image has is use with show"
-    " hide forgot reset change confirm no old text word type total prompt completion input output foreign primary sort"
-    " public".split()
+_BENIGN = re.compile(  # next_token, pageToken, max_token, existingSecret: these name no secret
+    r"next|page|continuation|continue|prev|previous|last|first|max|min|num|pad|eos|bos|unk|sep|cls|mask|stop"
+    r"|special|start|end|cancel|cancellation|csrf|xsrf|csrfmiddleware|sync|cursor|sub|lex|current|existing|tls"
+    r"|pull|image|has|is|use|with|show|hide|forgot|reset|change|confirm|no|old|text|word|type|total|prompt"
+    r"|completion|input|output|foreign|primary|sort|public",
+    re.IGNORECASE,
 )
 _FUNCTION_WORDS = re.compile(
     r"(?:to|is|or|and|for|with|the|an?|option|options|flag|flags|argument|arguments|instead|if|when|from|as|in|on|can|will"
@@ -80,7 +83,7 @@ _NAMED = re.compile(
 def _is_benign(prefix: str) -> bool:
     """Whether what stands before `token` or `secret` in a name makes it the name of something else."""
     word = _LAST_WORD.search(prefix[:-1] if prefix.endswith(("_", "-")) else prefix)
-    return word is not None and word[0].lower() in _BENIGN
+    return word is not None and _BENIGN.fullmatch(word[0]) is not None
 
 
 def kind_of(key: str) -> str:
@@ -113,7 +116,7 @@ def spans(line: str, settings: bool = False) -> Iterator[Span]:
         span = _assigned(line, match, settings)
         if span is not None:
             yield span
-        position = match.start("operator") if span is None else match.end()
+        position = match.start("operator") if span is None else span.end
     for match in _OPTION.finditer(line):
         value = match["text"]
         wordy = value.isupper() and is_words(value)
@@ -139,13 +142,19 @@ def _assigned(line: str, match: re.Match[str], settings: bool) -> Span | None:
     return Span(*match.span("text"), kind, "" if match["end"] else match["quote"][-1])
 
 
+def _run_end(run: re.Pattern[str], line: str, start: int) -> int:
+    match = run.match(line, start)
+    assert match is not None  # a run may be empty
+    return match.end()
+
+
 def _bare(line: str, match: re.Match[str], settings: bool) -> Span | None:
     key, operator, value = match["key"], match["operator"], match["bare"]
     if operator == ":" or _UNNESTED.search(value):
         return None
     start, kind = match.start("bare"), kind_of(key)
     if operator.strip() in ("=", "?=") and operator[-1] in "=":  # PASSWORD=x, ?token=x&…, Password=x;…
-        end = (_RUN if match["after"] else _PACKED).match(line, start).end()  # pyright: ignore[reportOptionalMemberAccess]
+        end = _run_end(_RUN if match["after"] else _PACKED, line, start)
         return _packed(line, match, Span(start, end, kind), line[start : min(end, match.end())])
     if not _REST.match(line, match.end()):
         return _inside(line, match, kind)
@@ -153,7 +162,7 @@ def _bare(line: str, match: re.Match[str], settings: bool) -> Span | None:
         literal = _is_setting(value, key) if settings else _is_unlike_code(value, key)
     else:
         literal = operator[0] == ":" and _is_yaml(value, key)
-    return Span(start, _RUN.match(line, start).end(), kind) if literal else None  # pyright: ignore[reportOptionalMemberAccess]
+    return Span(start, _run_end(_RUN, line, start), kind) if literal else None
 
 
 def _inside(line: str, match: re.Match[str], kind: str) -> Span | None:
@@ -163,7 +172,7 @@ def _inside(line: str, match: re.Match[str], kind: str) -> Span | None:
         return None
     if len(value) < 6 or not any(c.isdigit() for c in value) or not is_generated(value, 6):
         return None
-    return Span(match.start("bare"), _RUN.match(line, match.start("bare")).end(), kind)  # pyright: ignore[reportOptionalMemberAccess]
+    return Span(match.start("bare"), _run_end(_RUN, line, match.start("bare")), kind)
 
 
 def _packed(line: str, match: re.Match[str], span: Span, value: str) -> Span | None:

@@ -8,7 +8,8 @@ from groundswell.core.redaction.patterns import is_base64
 from groundswell.core.redaction.spans import Span
 
 _BEGIN = re.compile(
-    r"(?P<s>-----BEGIN[A-Z0-9 ]{0,20} ?PRIVATE KEY(?: BLOCK)?-----)(?P<escape>(?:\\+[nr])*)(?P<quote>[\"']?)[\s+,\\]*+\Z"
+    r"(?P<s>-----BEGIN[A-Z0-9 ]{0,20} ?PRIVATE KEY(?: BLOCK)?-----)"
+    r"(?P<escape>(?:\\+[nr])*)(?P<quote>[\"']?)[\s+,\\]*+\Z"
 )
 _BODY = re.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/=]++(?=(?:\\+[nr])*[\"',;)+\\\s]*+\Z)")
 _LAST_BODY = re.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/=]{4,}+(?:\\+[nr])*\Z")
@@ -41,6 +42,11 @@ def _unquoted(line: str, start: int) -> tuple[int, int]:
     if len(value) > 1 and value[0] in "\"'" and value[-1] == value[0]:
         return start + 1, end - 1
     return start, end
+
+
+def _is_data(value: str) -> bool:
+    """Whether the value is base64; a long one may have been cut off anywhere."""
+    return is_base64(value[: len(value) // 4 * 4] if len(value) > 2000 else value)
 
 
 class Blocks:
@@ -152,12 +158,7 @@ class Blocks:
         if _SCALAR.fullmatch(value):
             self._scalar = indent if self._secret is not None else None
             return []
-        if (
-            not value
-            or value in "{}"
-            or is_stand_in(value)
-            or (self._secret is None and not is_base64(value[: len(value) // 4 * 4 if len(value) > 2000 else None]))
-        ):
+        if not value or value in "{}" or is_stand_in(value) or (self._secret is None and not _is_data(value)):
             return []
         return [Span(start, end, "kubernetes-secret")]
 

@@ -35,8 +35,9 @@ _WORDS = tuple(
     )
 )
 _NAME = re.compile(
-    r"(?:pass(?:word|wd|phrase|code|w)?|pwd|secret|token|credentials?|key|session[_\-]?id|connection[_\-]?string)\d{0,2}"
-    r"(?:[\\\"'`\])]{0,9}[ \t]{0,16}(?:[:=>]|\?=)(?!\n)|(?P<space> [^\s\-])|(?P<pair>[\"']?[ \t]{0,4},?\s{0,4}(?:\n|\Z|[\"']?value)))"
+    r"(?:pass(?:word|wd|phrase|code|w)?|pwd|secret|token|credentials?|key|session[_\-]?id|connection[_\-]?string)"
+    r"\d{0,2}(?:[\\\"'`\])]{0,9}[ \t]{0,16}(?:[:=>]|\?=)(?!\n)|(?P<space> [^\s\-])"
+    r"|(?P<pair>[\"']?[ \t]{0,4},?\s{0,4}(?:\n|\Z|[\"']?value)))"
 )
 _NAMES = ("pass", "pwd", "secret", "token", "credential", "key", "session", "connection")
 _LINES = (

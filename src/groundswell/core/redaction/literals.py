@@ -1,7 +1,7 @@
 """Whether a value written next to a secret's name is a secret, or code, a stand-in or prose.
 
-Kept on purpose, because they tell nothing: `xxxx`, `***`, `…`, `<your-password>`, `your-…`, `changeme`, `example`, names
-such as `password` itself, variables (`$PASSWORD`, `%PW%`, `{{ … }}`, `${…}`, `{name}`), paths and types.
+Kept on purpose, because they tell nothing: `xxxx`, `***`, `…`, `sk-...`, `<your-password>`, `your-…`, `changeme`,
+`example`, names such as `password` itself, variables (`$PASSWORD`, `%PW%`, `{{ … }}`, `${…}`, `{name}`), paths, types.
 """
 
 import re
@@ -22,9 +22,10 @@ _TEMPLATE = re.compile(r"\$\{|\$\(|\{\{|\{%|<%|%\(\w|\{[\w.!:\[\]()-]*\}|%[sdr]\
 _PATH = re.compile(r"(?:~|\.{1,2})?/[\w.@+-]+(?:/[\w.@+*-]*)+|/[\w.-]+|[A-Za-z]:\\.*|[a-z][a-z+.-]*://.*")
 _TYPE = re.compile(
     r"""(?:str|string|bytes|bytearray|int|integer|bool|boolean|any|object|number|char|void|float|text|varchar|binary
-        |uuid|secretstr|unknown|never|symbol|dict|list|tuple|set|map|self|this|cls|byte|incomplete|u?int\d+|u8|hash|interface)[?!;]?
-    | (?-i:(?:[A-Z]\w*)?(?:Str|String|Type|Types|Token|Tokens|Secret|Password|Key|Auth|Bytes|Text|Field|Credentials?|Provider
-        |Callable|Any|Info|Model|Union|Optional|Iterator|Source|Kind|Enum|Value|Config|Options?|Params?))[?!;]?""",
+        |uuid|secretstr|unknown|never|symbol|dict|list|tuple|set|map|self|this|cls|byte
+        |incomplete|u?int\d+|u8|hash|interface)[?!;]?
+    | (?-i:(?:[A-Z]\w*)?(?:Str|String|Type|Types|Token|Tokens|Secret|Password|Key|Auth|Bytes|Text|Field|Credentials?
+        |Provider|Callable|Any|Info|Model|Union|Optional|Iterator|Source|Kind|Enum|Value|Config|Options?|Params?))[?!;]?""",
     re.VERBOSE | re.IGNORECASE,
 )
 _WORDS = re.compile(r"[A-Za-z]+(?:[-_. /:|+]+[A-Za-z]+)*[-_.:!?]?")
@@ -73,4 +74,4 @@ def is_chosen(value: str) -> bool:
     """Whether a person could have chosen this value as a password."""
     if not value or is_stand_in(value) or _PATH.fullmatch(value):
         return False
-    return not (any(c.isspace() for c in value) and _PROSE.search(value))
+    return not (any(c.isspace() for c in value) and (len(value) > 200 or _PROSE.search(value)))

@@ -67,6 +67,10 @@ def _is_credential(match: re.Match[str]) -> bool:
     return is_generated(match["s"], 12)
 
 
+def _is_header(match: re.Match[str]) -> bool:
+    return len(match["s"]) > 3 and not is_stand_in(match["s"])
+
+
 def _is_argument(match: re.Match[str]) -> bool:
     return is_chosen(match["s"])
 
@@ -85,14 +89,14 @@ def is_base64(value: str) -> bool:
 _TOKENS = (
     _prefixed("github-token", r"gh[pousr]_[A-Za-z0-9]{20,}+"),
     _prefixed("github-token", r"github_pat_[A-Za-z0-9_]{20,}+"),
-    _prefixed("gitlab-token", r"gl(?:pat|dt|rt|ptt|ft|cbt|soat)-[A-Za-z0-9_.\-]{16,}+"),
+    _prefixed("gitlab-token", r"gl(?:pat|dt|rt|ptt|ft|cbt|soat)-[A-Za-z0-9_\-]{16,}+(?:\.[A-Za-z0-9_\-]+)*+"),
     _prefixed("grafana-token", r"gl(?:sa|c)_[A-Za-z0-9_=+/]{24,}+"),
     _prefixed("slack-token", r"(?:xox[abeoprs]|xapp)-[A-Za-z0-9\-]{10,}+", _has_digit),
     _prefixed("stripe-key", r"(?:[sr]k_(?:live|test)|whsec)_[A-Za-z0-9+/=]{10,}+"),
     _prefixed("anthropic-key", r"sk-ant-[A-Za-z0-9_\-]{10,}+"),
     _prefixed("openai-key", r"(?<!-)sk-(?!ant-)[A-Za-z0-9_\-]{20,}+", _has_digit),
     _prefixed("google-key", r"AIza[A-Za-z0-9_\-]{30,}+"),
-    _prefixed("google-key", r"(?:GOCSPX-|ya29\.)[A-Za-z0-9_\-.]{20,}+"),
+    _prefixed("google-key", r"(?:GOCSPX-|ya29\.)[A-Za-z0-9_\-]{20,}+(?:\.[A-Za-z0-9_\-]+)*+"),
     _prefixed("npm-token", r"npm_[A-Za-z0-9]{30,}+"),
     _prefixed("pypi-token", r"pypi-[A-Za-z0-9_\-]{16,}+(?<=[A-Za-z0-9_\-]{50})|pypi-AgE[A-Za-z0-9_\-]{16,}+"),
     _prefixed("huggingface-token", r"hf_[A-Za-z0-9]{30,}+"),
@@ -145,7 +149,7 @@ _LINES = (
          re.compile(r"(?i)authorization[\\\"'\]]{0,4}[ \t]{0,4}(?:=>|[:=,])[ \t]{0,4}[bf]?[\\\"'`]{0,4}"
                     r"(?:Bearer|Basic|Digest|Token|ApiKey|Splunk|Negotiate|GenieKey|Key)[ \t]{1,4}"
                     rf"(?P<s>{_LITERAL}+)"),
-         lambda m: not is_stand_in(m["s"]) and len(m["s"]) > 3),
+         _is_header),
     Rule("authorization", ("bearer",),
          re.compile(r"(?i)\bBearer[ \t]{1,4}(?P<s>[A-Za-z0-9._~+/=\-]{12,}+)"), _is_credential),
     Rule("password", ("sshpass", "redis-cli", "login"),

@@ -103,20 +103,25 @@ class Redactor:
 
     def _grow(self, text: str) -> str:
         """Add to the current line, deciding windows of it where it is too long."""
-        self._line += text
         out: list[str] = []
-        while self._close or len(self._line) > LIMIT:
-            if self._close:
-                end = self._close.search(self._line)
-                self._line = self._line[end.start() :] if end else ""
-                if end is None:
+        for start in range(0, len(text), LIMIT):
+            self._line += text[start : start + LIMIT]
+            while len(self._line) > LIMIT or self._close:
+                if self._close and not self._drop(self._close):
                     break
-                self._close = None
-                self._line = "\0" + self._line
-                self._done = self._context = 1
-                continue
-            out.append(self._window())
+                if len(self._line) > LIMIT:
+                    out.append(self._window())
         return "".join(out)
+
+    def _drop(self, close: re.Pattern[str]) -> bool:
+        """Drop what belongs to a secret longer than a window; whether its end was found."""
+        end = close.search(self._line)
+        if end is None:
+            self._line = ""
+            return False
+        self._close, self._line = None, "\0" + self._line[end.start() :]  # what follows stands after a secret
+        self._done = self._context = 1
+        return True
 
     def _window(self) -> str:
         around = None if self._windowed else self._blocks
@@ -128,7 +133,7 @@ class Redactor:
         out = self._render(spans, cut)
         if cut == LIMIT:
             close = spans[-1].close
-            self._close = re.compile(re.escape(close)) if close else _STOP
+            self._close = re.compile(f"{re.escape(close)}|[{assignments.BREAKS}]") if close else _STOP
             self._line, self._done, self._context = self._line[LIMIT:], 0, 0
             return out
         keep = max(cut - OVERLAP, 0)
@@ -161,13 +166,11 @@ class Redactor:
     def _pass_on(self) -> str:
         """Pass on what of an unfinished line no later character can change."""
         line = self._line
-        if self._blocks.holding or not line:
+        if self._blocks.holding or _after_space(line, self._done, len(line)) == self._done:
             return ""
         pending = _PENDING.search(line, max(self._done - 32, 0))
-        cut = pending.start() if pending else len(line)
-        while cut > self._done and not line[cut - 1].isspace():  # no word is decided before it ended
-            cut -= 1
-        if cut <= self._done:
+        cut = _after_space(line, self._done, pending.start() if pending else len(line))
+        if cut == self._done:
             return ""
         out = self._render(self._find(line[:cut]), cut)
         self._sent += "" if self._windowed else out
@@ -200,6 +203,11 @@ class Redactor:
         out.append(self._line[self._done : cut])
         self._done = max(self._done, cut)
         return "".join(out)
+
+
+def _after_space(line: str, start: int, end: int) -> int:
+    """Where the last word begins between two places, or the first of them: no word is decided before it ended."""
+    return max(start, *(line.rfind(space, start, end) + 1 for space in " \t\r"))
 
 
 def _lines_with_hints(text: str) -> list[int]:

