@@ -15,7 +15,7 @@ import re
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,6 @@ from oracles import LANGUAGE_IDS, SUFFIXES, server
 from groundswell.backends.repos.index import Stored
 from groundswell.backends.repos.repositories import Repositories
 from groundswell.core.ports import Repo
-from groundswell.runtime.cpu import CpuWorkers
 
 RESULTS = Path(__file__).parent / "results" / "callers.json"
 CONFIDENCE = 0.5
@@ -303,17 +302,23 @@ class Forgetful:
         """Nothing is kept."""
 
 
+class Threads:
+    """Workers for files that are known to be harmless."""
+
+    async def run(self, function: Callable[..., Any], *arguments: Any, seconds: float) -> Any:
+        """`function(*arguments)` in a thread."""
+        return await asyncio.wait_for(asyncio.to_thread(function, *arguments), seconds)
+
+
 @contextlib.asynccontextmanager
 async def opened(root: Path) -> AsyncIterator[Repo]:
     """A folder as the platform opens it."""
-    workers = CpuWorkers(2)
     with tempfile.TemporaryDirectory() as cache:
-        repositories = Repositories(cache=Path(cache), workers=workers, store=Forgetful())
+        repositories = Repositories(cache=Path(cache), workers=Threads(), store=Forgetful())
         try:
             yield await repositories.open(f"path:{root}", tenant="bench")
         finally:
             await repositories.close()
-            await workers.close()
 
 
 async def measure(package: Package, cache: Path, wanted: int, seed: int) -> Report:

@@ -56,7 +56,7 @@ DOCS = """## Limits
 Requests larger than 10 MB are rejected with status 413. Uploads are not resumable.
 An account may hold up to 25 API keys; keys created before 2024-06-01 no longer work.
 Webhooks are signed with HMAC-SHA256 and are enabled by default."""
-PROM = """container_memory_working_set_bytes{namespace="shop",pod="checkout-5c6d7-abcde"} 536870912 @ 2026-11-17T09:12:40Z
+PROM = """container_memory_working_set_bytes{ns="shop",pod="checkout-5c6d7-abcde"} 536870912 @ 2026-11-17T09:12:40Z
 kube_pod_container_status_restarts_total{namespace="shop",pod="checkout-5c6d7-abcde"} 14"""
 
 TRUE = [

@@ -15,7 +15,9 @@ def loaded(folder: Path, toml: str = "", policy: str = "", options: dict[str, An
 
 def test_later_layers_win_and_each_value_knows_where_it_came_from(tmp_path: Path):
     toml = "[gateway]\nport = 1\nhost = '::1'\n[runs]\nat_once = 3\n"
-    got = loaded(tmp_path, toml, options={"gateway.port": 3}, GROUNDSWELL_GATEWAY__PORT="2", GROUNDSWELL_RUNS__AT_ONCE="5")
+    got = loaded(
+        tmp_path, toml, options={"gateway.port": 3}, GROUNDSWELL_GATEWAY__PORT="2", GROUNDSWELL_RUNS__AT_ONCE="5"
+    )
     assert (got.settings.gateway.port, got.settings.gateway.host, got.settings.runs.at_once) == (3, "::1", 5)
     origins = {name: origin for name, _, origin in described(got)}
     assert origins["gateway.port"] == "option"

@@ -23,7 +23,7 @@ async def weather_show(context: ToolContext, city: str, days: int = 1) -> str:
     """The weather of a city."""
     return f"{city}: rain for {days} days"
 ''',
-    "weather_ext/agents.py": '''
+    "weather_ext/agents.py": """
 from typing import TypedDict
 
 from langgraph.graph import START, StateGraph
@@ -42,7 +42,7 @@ async def ask(state: State) -> dict:
 
 weather = Agent("weather", "Tells the weather.", ("will it rain",), frozenset({"weather_show"}),
                 StateGraph(State, context_schema=RunContext).add_node(ask).add_edge(START, "ask"))
-''',
+""",
     "weather_ext/policies.py": '''
 from groundswell.core.policy import ALLOW, Grant, ToolCall, Verdict, deny, policy
 
@@ -61,7 +61,7 @@ async def it_rains(platform):
     """It rains."""
     return proved("it rained", drops=3)
 ''',
-    "weather_ext/services.py": '''
+    "weather_ext/services.py": """
 import contextlib
 
 from fastapi import APIRouter
@@ -75,12 +75,12 @@ async def opened(base):
 
 
 service = Service("clouds", "ai-router", APIRouter(), opened)
-''',
-    "weather_ext/vectors.py": '''
+""",
+    "weather_ext/vectors.py": """
 class CloudVectors:
     scheme = "cloud"
     port = "vectors"
-''',
+""",
     "weather_ext-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: weather-ext\nVersion: 1.0\n",
     "weather_ext-1.0.dist-info/entry_points.txt": "[groundswell.extensions]\nweather = weather_ext\n",
 }
@@ -115,7 +115,9 @@ def test_a_package_outside_the_tree_adds_one_of_each_kind(extension: Path):
 
 
 def test_our_own_things_stay_there(extension: Path):
-    assert {"gateway", "router", "agents", "tools", "models"} <= set(discovery.discover("groundswell.services", Service))
+    assert {"gateway", "router", "agents", "tools", "models"} <= set(
+        discovery.discover("groundswell.services", Service)
+    )
 
 
 def test_two_things_of_one_name_are_refused(extension: Path):

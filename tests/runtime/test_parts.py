@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import cpu_work
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import cpu_work
 from groundswell.core.errors import Unauthenticated, Unavailable
 from groundswell.core.policy import ALLOW, Grant, Policy, ToolCall, deny
 from groundswell.runtime import keys
@@ -101,7 +101,9 @@ def test_what_is_too_large_is_cut_and_read_on_behind_its_handle():
 
 
 leaves = st.one_of(st.text(max_size=200), st.integers(), st.booleans())
-trees = st.recursive(leaves, lambda t: st.lists(t, max_size=30) | st.dictionaries(st.just("text") | st.text(max_size=5), t))
+trees = st.recursive(
+    leaves, lambda t: st.lists(t, max_size=30) | st.dictionaries(st.just("text") | st.text(max_size=5), t)
+)
 
 
 @settings(max_examples=60, deadline=None)

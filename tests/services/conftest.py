@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from groundswell.backends.databases.api_keys import ApiKeys
 from groundswell.core.settings import load
 from groundswell.runtime import discovery
 from groundswell.runtime.platform import Running, run
@@ -21,7 +22,8 @@ async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ru
     config = folder / "config"
     config.mkdir()
     (config / "policy.toml").write_text(
-        '[tenants.narrow]\ntools = ["trial_look"]\nlimits = {tool_calls = 3}\nschemes = ["https"]\ndomains = ["a.example"]\n'
+        '[tenants.narrow]\ntools = ["trial_look"]\nlimits = {tool_calls = 3}\n'
+        'schemes = ["https"]\ndomains = ["a.example"]\n'
     )
     patch = pytest.MonkeyPatch()
     # an installed package would name itself so; nothing else is put in its place
@@ -29,7 +31,12 @@ async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ru
     cached = (discovery.extensions, discovery.agents, discovery.tools, discovery.policies)
     for each in cached:
         each.cache_clear()
-    overrides = {"data": str(folder / "data"), "gateway.port": 0, "runs.lease_seconds": 2.0, "gateway.requests_per_minute": 100_000}
+    overrides = {
+        "data": str(folder / "data"),
+        "gateway.port": 0,
+        "runs.lease_seconds": 2.0,
+        "gateway.requests_per_minute": 100_000,
+    }
     loaded = load(config, overrides, {"HOME": str(folder)})
     ready: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
 
@@ -67,12 +74,10 @@ async def key(platform: Running, http: httpx2.AsyncClient) -> dict[str, str]:
 
 
 @pytest.fixture
-async def foreign(platform: Running) -> AsyncIterator[dict[str, str]]:
+async def foreign(platform: Running) -> dict[str, str]:
     """The headers of a caller of another tenant, whose policy is narrow."""
-    from groundswell.backends.databases.api_keys import ApiKeys
-
     database = platform.base.database("gateway")
     await database.open()
     text, _ = await ApiKeys(database).create("narrow", "stranger", "stranger", ["runs"])
     await database.close()
-    yield {"Authorization": f"Bearer {text}"}
+    return {"Authorization": f"Bearer {text}"}

@@ -6,6 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from groundswell.runtime.keys import WorkerToken
 from groundswell.runtime.platform import Running
 from write_path import trial
 
@@ -178,7 +179,10 @@ async def test_what_belongs_to_another_tenant_is_not_there(http: httpx2.AsyncCli
     calls = (await http.get(f"/v1/runs/{run['id']}/calls")).json()
     digest = calls[0]["result"]["digest"]
     paths = ["", "/events", "/calls"]
-    for path in [f"/v1/runs/{run['id']}{p}" for p in paths] + [f"/v1/threads/{run['thread']}", f"/v1/evidence/{digest}"]:
+    for path in [f"/v1/runs/{run['id']}{p}" for p in paths] + [
+        f"/v1/threads/{run['thread']}",
+        f"/v1/evidence/{digest}",
+    ]:
         response = await http.get(path, headers=foreign)
         assert response.status_code == 404, path
         assert run["id"] not in response.text.replace(path, "") or "no run" in response.text
@@ -248,7 +252,7 @@ async def test_every_route_that_works_for_callers_needs_one(platform: Running, h
 async def test_an_inner_service_takes_no_word_but_its_signers(platform: Running, service: str):
     socket = platform.base.address(service).removeprefix("unix:")
     transport = httpx2.AsyncHTTPTransport(uds=socket)
-    worker = platform.base.keys.sign("agents", __import__("groundswell.runtime.keys", fromlist=["x"]).WorkerToken("w"), 60)
+    worker = platform.base.keys.sign("agents", WorkerToken("w"), 60)
     async with httpx2.AsyncClient(transport=transport, base_url="http://x") as inner:
         paths = ["/v1/runs", "/internal/token"] if service == "router" else ["/calls"]
         for path in paths:

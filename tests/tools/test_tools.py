@@ -13,8 +13,8 @@ TOOLS = discover("groundswell.tools", Tool)
 
 
 def test_the_tools_of_a_repository_only_read() -> None:
-    names = ["symbol_find", "references_find", "module_outline", "file_read", "files_list", "repo_search", "code_search"]
-    names += ["traceback_resolve", "repo_index", "modules_rank", "result_read"]
+    names = ["symbol_find", "references_find", "module_outline", "file_read", "files_list", "repo_search"]
+    names += ["code_search", "traceback_resolve", "repo_index", "modules_rank", "result_read"]
     assert {name: TOOLS[name].effect for name in names} == dict.fromkeys(names, "read")
     assert all(TOOLS[name].description for name in names)
 

@@ -7,7 +7,7 @@ dates and names occur in what it cites. What is neither is dropped, and counted.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -322,12 +322,24 @@ class Basis:
             path = ground.base.partition(":")[2]
             fits = not place.path or path == place.path or path.endswith(f"/{place.path}")
             whole = _span(ground.citation.source) == (place.start, place.end)
-            if fits and (wanted <= ground.lines or whole):
+            if fits and (wanted <= ground.lines or whole or all(map(self._names_line(ground), wanted))):
                 return True
         together = {line for ground in self.grounds for line in ground.lines}
         if not place.path and place.start != place.end and wanted <= together:
             return True
         return any(_names_place(text, place) for text in (self.near, *self.far))
+
+    def _names_line(self, ground: Ground) -> Callable[[int], bool]:
+        """Whether a line of the evidence has an identifier that the claim has."""
+        own = _span(ground.evidence.source)
+        lines = ground.evidence.text.split("\n")
+        said = [name for name in names(self.text) if name.exact and not name.loose and "/" not in name.text]
+
+        def has(line: int) -> bool:
+            index = line - own[0] if own else -1
+            return 0 <= index < len(lines) and any(name.stands(lines[index]) for name in said)
+
+        return has
 
     def _is_about(self) -> bool:
         """A claim that names nothing must at least share words with what it cites."""

@@ -129,13 +129,17 @@ def _unprefixed(word: str, known: frozenset[str]) -> str:
     return word
 
 
-def _opposed(claim: Clause, context: Iterable[Clause], supported: bool) -> bool:
+def _opposed(claim: Clause, context: Sequence[Clause], supported: bool) -> bool:
     """Whether the clauses that share most with this one all have the other polarity."""
     shares = [(len(claim.words & other.words), other.negative) for other in context]
     best = max((share for share, _ in shares), default=0)
     if best == 0:  # nothing here speaks of it
         is_open = any(negative is not False for _, negative in shares)
         return bool(claim.negative) and supported and not is_open
+    if claim.negative and any(
+        other.negative and other.words and other.words <= claim.words for other in context
+    ):
+        return False  # a short clause denies for the one before it: `on Linux, but not on Windows`
     return all(negative not in (None, claim.negative) for share, negative in shares if share == best)
 
 

@@ -182,6 +182,7 @@ async def test_the_host_ends_with_a_platform_that_was_killed(tmp_path: Path) -> 
     await store.close()
 
 
+@pytest.mark.real
 async def test_a_damaged_collection_says_so_and_others_go_on(store: EmbeddedVectors, tmp_path: Path) -> None:
     other = INFO.model_copy(update={"name": "other"})
     for info in (INFO, other):

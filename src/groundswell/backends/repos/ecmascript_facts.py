@@ -562,6 +562,8 @@ class _Reader(Values):
         flags = _member_flags(node, name.text()) | (facts.STATIC if static else 0)
         this = "@class" if static else "@self"
         if value is not None and value.kind() in _FUNCTION_VALUES:
+            if annotation is not None:
+                self.visit(annotation, at)
             inner = at.inside(this=this)
             self._function_definition(node, value, name, inner, parent=parent, kind="method", this=this, flags=flags)
             return

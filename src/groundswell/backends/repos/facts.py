@@ -29,13 +29,14 @@ union each member is a type of its own.
 """
 
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import ormsgpack
 
-VERSION = 2  # of extractors and format: facts of another version are made anew
+VERSION = 3  # of extractors and format: facts of another version are made anew
 
 MODULE = -1
 LAST_LINE = 1 << 30
@@ -248,7 +249,8 @@ def pack(facts: FileFacts) -> bytes:
         facts._bindings,  # pyright: ignore[reportPrivateUsage]
     )
     return ormsgpack.packb(
-        (head, ormsgpack.packb(body, option=ormsgpack.OPT_NON_STR_KEYS)), option=ormsgpack.OPT_NON_STR_KEYS
+        (head, zlib.compress(ormsgpack.packb(body, option=ormsgpack.OPT_NON_STR_KEYS), 1)),
+        option=ormsgpack.OPT_NON_STR_KEYS,
     )
 
 
@@ -273,7 +275,9 @@ def unpack(data: bytes) -> FileFacts:
     """All of a file's facts; uses and bindings are made into objects when they are asked for."""
     raw_head, raw_body = ormsgpack.unpackb(data)
     head = Head(*raw_head)
-    doc, definitions, imports, exports, uses, bindings = ormsgpack.unpackb(raw_body, option=ormsgpack.OPT_NON_STR_KEYS)
+    doc, definitions, imports, exports, uses, bindings = ormsgpack.unpackb(
+        zlib.decompress(raw_body), option=ormsgpack.OPT_NON_STR_KEYS
+    )
     return FileFacts(
         head.language,
         head.lines,

@@ -50,15 +50,15 @@ def kinds_of(node: SgNode | None, generics: Generics) -> list[Kind]:
 
 
 def results(node: SgNode | None, generics: Generics) -> list[Kind]:
-    """What a function with this `result` returns: several results are apart."""
+    """What a function with this `result` returns: several results are apart; each is there, known or not."""
     if node is None:
-        return [LITERAL]
+        return []
     if node.kind() != "parameter_list":
-        return kinds_of(node, generics)
+        return kinds_of(node, generics) or [LITERAL]
     every: list[list[Kind]] = []
     for parameter in node.named_children():
         names = [child for child in parameter.named_children() if child.kind() == "identifier"]
-        every += [kinds_of(parameter.field("type"), generics)] * max(1, len(names))
+        every += [kinds_of(parameter.field("type"), generics) or [LITERAL]] * max(1, len(names))
     if len(every) == 1:
         return every[0]
     return [(chain, slot) for slot, kinds in enumerate(every) for chain, _ in kinds]

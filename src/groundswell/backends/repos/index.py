@@ -7,7 +7,6 @@ import posixpath
 import tempfile
 import threading
 import weakref
-import zlib
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -152,10 +151,9 @@ class Index:
         return ""
 
     def _write(self, data: bytes) -> None:
-        packed = zlib.compress(data, 1)
-        self._spool.write(packed)
-        self._places.append((self._end, len(packed)))
-        self._end += len(packed)
+        self._spool.write(data)
+        self._places.append((self._end, len(data)))
+        self._end += len(data)
 
     def _place(self, path: str) -> None:
         self._named.setdefault(posixpath.basename(path), []).append(path)
@@ -180,7 +178,7 @@ class Index:
             return known
         at, size = self._places[self._numbers[path]]
         self._spool.seek(at)
-        view = FileView(path, unpack(zlib.decompress(self._spool.read(size))))
+        view = FileView(path, unpack(self._spool.read(size)))
         self._decoded[path] = view
         if len(self._decoded) > _DECODED:
             self._decoded.popitem(last=False)

@@ -1,6 +1,7 @@
 """From the bytes of files to facts and passages: what worker processes do."""
 
 import codecs
+import gc
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -42,7 +43,11 @@ def key_of(blob: str) -> str:
 def read_batch(reader: Reader, entries: Sequence[Entry], limit: int) -> list[ReadFile]:
     """Read some files. Runs in a worker process; what one file says never stops the others."""
     blobs = {entry.path: entry.blob for entry in entries}
-    return [read_file(path, key_of(blobs[path]), data) for path, data in reader.read(entries, limit + 1)]
+    gc.disable()  # syntax trees are large and short-lived: looking through them again and again is half of the time
+    try:
+        return [read_file(path, key_of(blobs[path]), data) for path, data in reader.read(entries, limit + 1)]
+    finally:
+        gc.enable()
 
 
 def read_file(path: str, key: str, data: bytes | None) -> ReadFile:

@@ -18,6 +18,7 @@ _DEPTH = 40  # of evaluations inside each other
 _BASES = 40  # classes looked at for one member
 _TYPES = frozenset(("class", "interface"))
 _FUNCTIONS = frozenset(("function", "method"))
+_SCOPES = _FUNCTIONS | {"module"}  # what stands directly in these is seen from within
 _EMBEDDING = frozenset(("go",))  # where fields may be EMBEDDED
 _OPEN_TYPES = frozenset(("go", "rust", "cpp"))  # where members of a type stand in other files, too
 _CONTAINER_SAME = frozenset(
@@ -177,7 +178,7 @@ class Resolver:
         is_direct = True
         while scope != MODULE:
             definition = view.definitions[scope]
-            hidden = definition.kind in _TYPES and not (is_direct and language and language.class_scope)
+            hidden = definition.kind not in _SCOPES and not (is_direct and language and language.class_scope)
             if found := self._in_scope(view, scope, name, place.line, is_class=hidden):
                 return found
             is_direct = False

@@ -14,7 +14,10 @@ Accept = Callable[["re.Match[str]"], bool]
 
 
 class Rule(NamedTuple):
-    """A pattern whose groups `s…` are secrets, tried only in lines where one of the (lower-case) hints stands."""
+    """A pattern whose groups `s…` are secrets, tried only in lines where one of the hints stands.
+
+    Those of `LINE_RULES` are looked for in lower case, those of `WORD_RULES` as they are.
+    """
 
     kind: str
     hints: tuple[str, ...]
@@ -31,13 +34,13 @@ class Rule(NamedTuple):
                     yield Span(*match.span(group), self.kind)
 
 
-def _prefixed(kind: str, pattern: str, accept: Accept | None = None) -> Rule:
-    return _word(kind, rf"(?<![A-Za-z0-9_])(?P<s>{pattern})", accept)
+def _prefixed(kind: str, literals: str, pattern: str, accept: Accept | None = None) -> Rule:
+    return _word(kind, literals, rf"(?<![A-Za-z0-9_])(?P<s>{pattern})", accept)
 
 
-def _word(kind: str, pattern: str, accept: Accept | None = None) -> Rule:
+def _word(kind: str, literals: str, pattern: str, accept: Accept | None = None) -> Rule:
     """A rule for a secret without a space in it; `hints.words` knows where those may stand."""
-    return Rule(kind, (), re.compile(pattern), accept)
+    return Rule(kind, tuple(literals.split()), re.compile(pattern), accept)
 
 
 def _has_digit(match: re.Match[str]) -> bool:
@@ -87,49 +90,49 @@ def is_base64(value: str) -> bool:
 
 
 _TOKENS = (
-    _prefixed("github-token", r"gh[pousr]_[A-Za-z0-9]{20,}+"),
-    _prefixed("github-token", r"github_pat_[A-Za-z0-9_]{20,}+"),
-    _prefixed("gitlab-token", r"gl(?:pat|dt|rt|ptt|ft|cbt|soat)-[A-Za-z0-9_\-]{16,}+(?:\.[A-Za-z0-9_\-]+)*+"),
-    _prefixed("grafana-token", r"gl(?:sa|c)_[A-Za-z0-9_=+/]{24,}+"),
-    _prefixed("slack-token", r"(?:xox[abeoprs]|xapp)-[A-Za-z0-9\-]{10,}+", _has_digit),
-    _prefixed("stripe-key", r"(?:[sr]k_(?:live|test)|whsec)_[A-Za-z0-9+/=]{10,}+"),
-    _prefixed("anthropic-key", r"sk-ant-[A-Za-z0-9_\-]{10,}+"),
-    _prefixed("openai-key", r"(?<!-)sk-(?!ant-)[A-Za-z0-9_\-]{20,}+", _has_digit),
-    _prefixed("google-key", r"AIza[A-Za-z0-9_\-]{30,}+"),
-    _prefixed("google-key", r"(?:GOCSPX-|ya29\.)[A-Za-z0-9_\-]{20,}+(?:\.[A-Za-z0-9_\-]+)*+"),
-    _prefixed("npm-token", r"npm_[A-Za-z0-9]{30,}+"),
-    _prefixed("pypi-token", r"pypi-[A-Za-z0-9_\-]{16,}+(?<=[A-Za-z0-9_\-]{50})|pypi-AgE[A-Za-z0-9_\-]{16,}+"),
-    _prefixed("huggingface-token", r"hf_[A-Za-z0-9]{30,}+"),
-    _prefixed("sendgrid-key", r"SG\.[A-Za-z0-9_\-]{16,}+\.[A-Za-z0-9_\-]{16,}+"),
-    _prefixed("twilio-key", r"SK[0-9a-f]{32}(?![A-Za-z0-9])"),
-    _prefixed("vault-token", r"hv[sbr]\.[A-Za-z0-9_\-]{20,}+"),
-    _prefixed("digitalocean-token", r"do[opr]_v1_[a-f0-9]{40,}+"),
-    _prefixed("docker-token", r"dckr_(?:pat|oat)_[A-Za-z0-9_\-]{16,}+"),
-    _prefixed("linear-key", r"lin_(?:api|oauth)_[A-Za-z0-9]{20,}+"),
-    _prefixed("groundswell-key", r"gsk_[A-Za-z0-9_\-]{16,}+", lambda m: is_generated(m["s"], 16)),
-    _prefixed("databricks-token", r"dapi[a-f0-9]{32,}+(?:-\d)?"),
-    _prefixed("shopify-token", r"shp(?:at|ss|ca|pa)_[a-fA-F0-9]{32,}+"),
-    _prefixed("atlassian-token", r"ATATT3[A-Za-z0-9_\-=.]{40,}+"),
-    _prefixed("newrelic-key", r"NRAK-[A-Z0-9]{20,}+"),
-    _prefixed("age-key", r"AGE-SECRET-KEY-1[A-Z0-9]{40,}+"),
-    _prefixed("aws-access-key", r"A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{16}(?![A-Za-z0-9])"),
-    _word("slack-webhook",
+    _prefixed("github-token", "ghp_ gho_ ghs_ ghu_ ghr_", r"gh[pousr]_[A-Za-z0-9]{20,}+"),
+    _prefixed("github-token", "github_pat_", r"github_pat_[A-Za-z0-9_]{20,}+"),
+    _prefixed("gitlab-token", "gl", r"gl(?:pat|dt|rt|ptt|ft|cbt|soat)-[A-Za-z0-9_\-]{16,}+(?:\.[A-Za-z0-9_\-]+)*+"),
+    _prefixed("grafana-token", "glsa_ glc_", r"gl(?:sa|c)_[A-Za-z0-9_=+/]{24,}+"),
+    _prefixed("slack-token", "xox xapp-", r"(?:xox[abeoprs]|xapp)-[A-Za-z0-9\-]{10,}+", _has_digit),
+    _prefixed("stripe-key", "k_live_ k_test_ whsec_", r"(?:[sr]k_(?:live|test)|whsec)_[A-Za-z0-9+/=]{10,}+"),
+    _prefixed("anthropic-key", "sk-ant-", r"sk-ant-[A-Za-z0-9_\-]{10,}+"),
+    _prefixed("openai-key", "sk-", r"(?<!-)sk-(?!ant-)[A-Za-z0-9_\-]{20,}+", _has_digit),
+    _prefixed("google-key", "AIza", r"AIza[A-Za-z0-9_\-]{30,}+"),
+    _prefixed("google-key", "GOCSPX- ya29.", r"(?:GOCSPX-|ya29\.)[A-Za-z0-9_\-]{20,}+(?:\.[A-Za-z0-9_\-]+)*+"),
+    _prefixed("npm-token", "npm_", r"npm_[A-Za-z0-9]{30,}+"),
+    _prefixed("pypi-token", "pypi-", r"pypi-[A-Za-z0-9_\-]{16,}+(?<=[A-Za-z0-9_\-]{50})|pypi-AgE[A-Za-z0-9_\-]{16,}+"),
+    _prefixed("huggingface-token", "hf_", r"hf_[A-Za-z0-9]{30,}+"),
+    _prefixed("sendgrid-key", "SG.", r"SG\.[A-Za-z0-9_\-]{16,}+\.[A-Za-z0-9_\-]{16,}+"),
+    _prefixed("twilio-key", "SK", r"SK[0-9a-f]{32}(?![A-Za-z0-9])"),
+    _prefixed("vault-token", "hvs. hvb. hvr.", r"hv[sbr]\.[A-Za-z0-9_\-]{20,}+"),
+    _prefixed("digitalocean-token", "_v1_", r"do[opr]_v1_[a-f0-9]{40,}+"),
+    _prefixed("docker-token", "dckr_", r"dckr_(?:pat|oat)_[A-Za-z0-9_\-]{16,}+"),
+    _prefixed("linear-key", "lin_", r"lin_(?:api|oauth)_[A-Za-z0-9]{20,}+"),
+    _prefixed("groundswell-key", "gsk_", r"gsk_[A-Za-z0-9_\-]{16,}+", lambda m: is_generated(m["s"], 16)),
+    _prefixed("databricks-token", "dapi", r"dapi[a-f0-9]{32,}+(?:-\d)?"),
+    _prefixed("shopify-token", "shp", r"shp(?:at|ss|ca|pa)_[a-fA-F0-9]{32,}+"),
+    _prefixed("atlassian-token", "ATATT3", r"ATATT3[A-Za-z0-9_\-=.]{40,}+"),
+    _prefixed("newrelic-key", "NRAK-", r"NRAK-[A-Z0-9]{20,}+"),
+    _prefixed("age-key", "AGE-SECRET-KEY-1", r"AGE-SECRET-KEY-1[A-Z0-9]{40,}+"),
+    _prefixed("aws-access-key", "AKIA ASIA ABIA ACCA", r"A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{16}(?![A-Za-z0-9])"),
+    _word("slack-webhook", "hooks.slack.com",
           r"hooks\.slack\.com/(?:services|workflows)/(?P<s>[A-Za-z0-9]+/[A-Za-z0-9]+/[A-Za-z0-9/]{8,}+)"),
-    _word("jwt",
+    _word("jwt", "eyJ",
           r"(?<![A-Za-z0-9_\-.])(?P<s>eyJ[A-Za-z0-9_\-]{8,}+\.[A-Za-z0-9_\-]{4,}+(?:\.[A-Za-z0-9_\-]*+){1,3})",
           _is_jwt),
-    _word("password-hash",
+    _word("password-hash", "$",
           r"(?P<s>\$(?:apr1|2[abxy]|[1567y]|argon2(?:id|i|d)|pbkdf2[a-z0-9\-]*|scrypt)\$"
           r"[A-Za-z0-9./$=,+_\-]{20,}+)"),
-    _word("password-hash", r"(?P<s>\{S?SHA(?:256|512)?\}[A-Za-z0-9+/=]{20,}+)"),
+    _word("password-hash", "{SHA {SSHA", r"(?P<s>\{S?SHA(?:256|512)?\}[A-Za-z0-9+/=]{20,}+)"),
     # the password ends at the last @ before the path, so that one with an @ in it goes whole
-    _word("url-password",
+    _word("url-password", "://",
           r"://(?P<user>[^\s/:@?#\"'<>`\[]*+):(?P<s>[^\s/\"'<>`]+)@(?=[\w.\[\]\0%{}$-])",
           _is_url_secret),
-    _word("url-password",
+    _word("url-password", "://",
           r"://(?P<s>[A-Za-z0-9_\-]{20,}+)(?::[^\s/@\"'<>`]*+)?@(?=[\w.\[])",
           _is_credential),
-    _word("signature", r"(?i)[?&;](?:sig|x-(?:amz|goog)-signature)=(?P<s>[A-Za-z0-9%+/=_\-]{20,}+)"),
+    _word("signature", "sig= ignature=", r"(?i)[?&;](?:sig|x-(?:amz|goog)-signature)=(?P<s>[A-Za-z0-9%+/=_\-]{20,}+)"),
 )  # fmt: skip
 
 _PEM = (

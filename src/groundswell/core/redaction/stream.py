@@ -28,15 +28,13 @@ _STOP = re.compile(r"[\s\"'<>`]")
 
 def _spans(line: str, settings: bool) -> Iterator[Span]:
     """What the rules for one line find, in the order of their rank."""
-    if hints.any_of(hints.words(line)):
-        for rule in WORD_RULES:
-            yield from rule.spans(line)
     lowered = line.lower()
-    for rule in LINE_RULES:
-        for hint in rule.hints:
-            if hint in lowered:
-                yield from rule.spans(line)
-                break
+    for rules, searched in ((WORD_RULES, line), (LINE_RULES, lowered)):
+        for rule in rules:
+            for hint in rule.hints:
+                if hint in searched:
+                    yield from rule.spans(line)
+                    break
     if hints.any_of(hints.names(lowered)):
         yield from assignments.spans(line, settings)
 
