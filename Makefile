@@ -10,7 +10,7 @@ help:       ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 up: setup   ## set up all, start the platform on 127.0.0.1:8080, and show that it answers; make up ARGS="--port 9090"
-	@$(RUN)/groundswell up $(ARGS)
+	@$(RUN)/groundswell up --set-up $(ARGS)
 
 check: setup-dev  ## lint, layers, types
 	@$(RUN)/ruff check . && $(RUN)/ruff format --check -q . && $(RUN)/lint-imports && $(RUN)/pyright

@@ -15,19 +15,19 @@ import re
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ast_grep_py import SgNode, SgRoot
-from language_server import LanguageServer
-from material import PACKAGES, Package, prepare
-from oracles import LANGUAGE_IDS, SUFFIXES, server
 
 from groundswell.backends.repos.index import Stored
 from groundswell.backends.repos.repositories import Repositories
 from groundswell.core.ports import Repo
+from language_server import LanguageServer
+from material import PACKAGES, Package, prepare
+from oracles import LANGUAGE_IDS, SUFFIXES, server
 
 RESULTS = Path(__file__).parent / "results" / "callers.json"
 CONFIDENCE = 0.5
@@ -311,7 +311,7 @@ class Threads:
 
 
 @contextlib.asynccontextmanager
-async def opened(root: Path) -> AsyncIterator[Repo]:
+async def opened(root: Path) -> AsyncGenerator[Repo]:
     """A folder as the platform opens it."""
     with tempfile.TemporaryDirectory() as cache:
         repositories = Repositories(cache=Path(cache), workers=Threads(), store=Forgetful())
@@ -337,7 +337,7 @@ async def measure(package: Package, cache: Path, wanted: int, seed: int) -> Repo
             everything += names(symbols, path)
             declared |= declarations(symbols, path)
         # not cryptography: the same symbols each time
-        chosen = await sample(oracle, everything, declared, texts, wanted, random.Random(seed))  # noqa: S311
+        chosen = await sample(oracle, everything, declared, texts, wanted, random.Random(seed))
     report = Report(
         package.spec,
         package.language,

@@ -1,7 +1,9 @@
 """What redaction costs, over the floor of one `str.translate` pass, and what it harms in real code.
 
-Run `python bench/redaction.py`; the figures go to `bench/results/redaction.json`. With `--harm FOLDER…` it also redacts the
-Python files there and prints every line that changed, to be judged by a reader.
+    python bench/redaction.py --harm FOLDER…
+
+The figures go to `bench/results/redaction.json`. With `--harm` it also redacts the Python files there and prints every
+line that changed, to be judged by a reader.
 """
 
 import json
@@ -30,8 +32,9 @@ LEAKY = (
     "Authorization: Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOjF9.abcdefgh\nAKIAIOSFODNN7EXAMPLE\n"
 )
 HOSTILE = (
-    "password", 'password = "', "token:", "token: a", "password=(", "password=%(", "eyJ", "eyJaaaaaaaa.", "://a:", "://", "\\",
-    "-----BEGIN RSA PRIVATE KEY-----\n", "--a-", "curl ", "mysql ", "cookie: a=b; ", "aws ", "machine a login ", "<password>",
+    "password", 'password = "', "token:", "token: a", "password=(", "password=%(", "eyJ", "eyJaaaaaaaa.", "://a:", "://",
+    "\\", "-----BEGIN RSA PRIVATE KEY-----\n", "--a-", "curl ", "mysql ", "cookie: a=b; ", "aws ",
+    "machine a login ", "<password>",
     "authorization: bearer ", "[secret:", "kind: Secret\ndata:\n  a: b\n", "apiVersion: v1\ndata:\n", "token = a\n",
     "name: password\n", "key ", "sk-", "a.", "password: " + " " * 3000, "{" * 50 + "password=", "a ", " ", "\n",
 )  # fmt: skip

@@ -85,8 +85,7 @@ class _Exact:
         seen = Counter(word for words in stored for word in words)
         weight = {word: math.log((len(stored) - seen[word] + 0.5) / (seen[word] + 0.5) + 1) for word in asked}
         scores = [
-            (id_, sum(weight[word] * self.words[id_].get(word, 0.0) for word in asked))
-            for id_ in self.matching(where)
+            (id_, sum(weight[word] * self.words[id_].get(word, 0.0) for word in asked)) for id_ in self.matching(where)
         ]
         return sorted((hit for hit in scores if hit[1] > 0), key=lambda hit: -hit[1])
 
@@ -228,9 +227,7 @@ def _matches(payload: dict[str, Any], where: Filter | None) -> bool:
 
 def _check_dense(info: CollectionInfo, dense: Sequence[float]) -> None:
     if len(dense) != info.dimensions:
-        raise Invalid(
-            "wrong_dimensions", f"{info.name!r} holds {info.dimensions} dimensions, not {len(dense)}"
-        )
+        raise Invalid("wrong_dimensions", f"{info.name!r} holds {info.dimensions} dimensions, not {len(dense)}")
     if not all(map(math.isfinite, dense)):
         raise Invalid("bad_vector", "a vector holds a number that is not finite")
 

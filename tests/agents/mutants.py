@@ -86,18 +86,14 @@ def dates(claim: str) -> Iterator[str]:
         if re.search(rf"\b{month}\b", claim):
             yield from (re.sub(rf"\b{month}\b", other, claim) for other in MONTHS if other != month)
     for match in re.finditer(r"\b20\d\d\b", claim):
-        yield from (
-            claim[: match.start()] + str(int(match.group()) + by) + claim[match.end() :] for by in (-1, 1, 4)
-        )
+        yield from (claim[: match.start()] + str(int(match.group()) + by) + claim[match.end() :] for by in (-1, 1, 4))
     if "Tuesday" in claim:
         yield from (claim.replace("Tuesday", day) for day in ("Monday", "Friday"))
 
 
 def negations(claim: str) -> Iterator[str]:
     """What is said denied, or what is denied said."""
-    affirmed = [
-        re.sub(pattern, text, claim, count=1) for pattern, text in _AFFIRMATIONS if re.search(pattern, claim)
-    ]
+    affirmed = [re.sub(pattern, text, claim, count=1) for pattern, text in _AFFIRMATIONS if re.search(pattern, claim)]
     if affirmed:
         yield from affirmed
         return

@@ -2,7 +2,7 @@
 
 import importlib.util
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import ModuleType
 
@@ -51,15 +51,11 @@ def test_a_true_claim_stands(claim: str, source: str, quote: str) -> None:
 
 
 def survivors(mutate: Callable[[str], Iterator[str]]) -> tuple[int, list[str]]:
-    made = {
-        (text, source, quote) for claim, source, quote in CLAIMS for text in mutate(claim) if text != claim
-    }
+    made = {(text, source, quote) for claim, source, quote in CLAIMS for text in mutate(claim) if text != claim}
     return len(made), sorted(text for text, source, quote in made if not why_not(text, source, quote))
 
 
-@pytest.mark.parametrize(
-    ("kind", "least"), [("numbers", 150), ("names", 150), ("dates", 50), ("negations", 50)]
-)
+@pytest.mark.parametrize(("kind", "least"), [("numbers", 150), ("names", 150), ("dates", 50), ("negations", 50)])
 def test_mutants_of_true_claims_fall(kind: str, least: int) -> None:
     count, left = survivors(getattr(mutants, kind))
     assert count >= least
@@ -75,9 +71,7 @@ def test_a_claim_falls_with_any_other_evidence_or_source() -> None:
 
 
 @given(st.sampled_from(CLAIMS), st.integers(0, 400), st.sampled_from("xq7#"))
-def test_a_quote_with_another_letter_does_not_stand(
-    claim: tuple[str, str, str], at: int, letter: str
-) -> None:
+def test_a_quote_with_another_letter_does_not_stand(claim: tuple[str, str, str], at: int, letter: str) -> None:
     text, source, quote = claim
     at %= len(quote)
     changed = quote[:at] + letter + quote[at + 1 :]
@@ -110,16 +104,20 @@ def test_units_are_converted_and_not_exchanged(number: int, other: int) -> None:
         assert not on(f"The timeout is {number} s.", f"The timeout is {other} s.")
 
 
-@given(st.dates(), st.dates())
-def test_a_date_stands_in_any_format(day: object, other: object) -> None:
-    def written(date: object) -> list[str]:
-        formats = ("%Y-%m-%d", "%d.%m.%Y", "%d %B %Y", "%B %d, %Y", "%b %d %Y", "%Y/%m/%d")
-        return [date.strftime(each).replace(date.strftime("%Y"), f"{date.year:04}") for each in formats]  # type: ignore[attr-defined]
+DAYS = st.dates(min_value=date(1000, 1, 1))
 
+
+def written(day: date) -> list[str]:
+    formats = ("%Y-%m-%d", "%d.%m.%Y", "%d %B %Y", "%B %d, %Y", "%b %d %Y", "%Y/%m/%d")
+    return [day.strftime(each) for each in formats]
+
+
+@given(DAYS, DAYS)
+def test_a_date_stands_in_any_format(day: date, other: date) -> None:
     for text in written(day):
-        assert on(f"Released on {text} at last.", f"It was released on {written(day)[0]}."), text
-        if other != day and text[:2] not in {w[:2] for w in written(other)}:
-            assert not on(f"Released on {text} at last.", f"It was released on {written(other)[0]}."), text
+        assert on(f"Released on {text} at last.", f"It was released on {day}."), text
+        if (other.year, {other.day, other.month}) != (day.year, {day.day, day.month}):  # `01.02.` is read either way
+            assert not on(f"Released on {text} at last.", f"It was released on {other}."), text
 
 
 @pytest.mark.parametrize(
@@ -149,9 +147,7 @@ def test_a_quote_cannot_leave_out_the_negation_around_it() -> None:
 
 def test_a_negation_of_something_else_does_no_harm() -> None:
     assert on("The cache is not used, and requests are retried.", "Requests are retried.")
-    assert on(
-        "if not retry(x):\n    stop()", "`retry` is called in line 3.", "if not retry(x):", "repo:a.py#L3-L4"
-    )
+    assert on("if not retry(x):\n    stop()", "`retry` is called in line 3.", "if not retry(x):", "repo:a.py#L3-L4")
 
 
 def test_lines_stand_in_the_source() -> None:
@@ -178,9 +174,7 @@ def claim(text: str, quote: str, kind: str = "observed", digest: str = "d") -> C
 
 def known(**texts: str) -> dict[str, Evidence]:
     return {
-        digest: Evidence(
-            digest=digest, source=f"repo:{digest}.py#L1-L2", text=text, retrieved=datetime.now(UTC)
-        )
+        digest: Evidence(digest=digest, source=f"repo:{digest}.py#L1-L2", text=text, retrieved=datetime.now(UTC))
         for digest, text in texts.items()
     }
 

@@ -202,11 +202,14 @@ def test_of_two_that_ask_one_starts_a_platform_and_up_takes_it_over(ground: Any)
 
 def test_the_end_of_standard_input_does_not_stop_the_platform(ground: Any) -> None:
     process = ground.started("up", "--no-question")
-    with process.stdout:
+    try:
         assert any("ready at" in line for line in process.stdout)
         assert ground.call("status").returncode == 0
         assert ground.call("stop").returncode == 0
         assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_ctrl_c_cancels_the_question_under_way(ground: Any) -> None:

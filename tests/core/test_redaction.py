@@ -332,10 +332,12 @@ PIECES = st.sampled_from(
     ["password", "token", "secret", " ", "\n", "\r\n", " = ", "=", ": ", '"', "'", "hunter2", "x1y2z3w4q5", "\\", "(", ")",
      "[", "]", "{", "}", ",", ";", "&", "?", "://", "@", "user:pa55", "ghp_abcdefghijklmnopqrstuvwxyz0123", "sk-",
      "AKIAIOSFODNN7EXAMPLE", "-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----",
-     "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOjF9.abcdef", "kind: Secret\n", "apiVersion: v1\n",
-     "data:\n", "  key: aGVsbG8gd29ybGQ=\n", "machine h login u password ", "machine h\n", "login u\n",
-     "name: DB_PASSWORD\n", "value: x9\n", "[section]\n", "Authorization: Bearer ", "Cookie: ", "sid=abcdef123456", "; ",
-     "--password ", "curl -u a:b", "mysql -ppw1 ", "aws ", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+     "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOjF9.abcdef", "kind: Secret\n",
+     "apiVersion: v1\n", "data:\n", "  key: aGVsbG8gd29ybGQ=\n", "machine h login u password ", "machine h\n", "login u\n",
+     "name: DB_PASSWORD\n", "value: x9\n", "[section]\n", "Authorization: Bearer ", "Cookie: ",
+     "sid=abcdef123456", "; ",
+     "--password ", "curl -u a:b", "mysql -ppw1 ", "aws ",
+     "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
      "[secret:password]", "[secret:", "a", "Z", "0", "_", "-", ".", "/", "$", "${X}", "é", "İ", "\x85", "\0",
      "<password>", "</", "word " * 50, "A" * 700, "db:5432:a:b:", "\n---\n", "\t", "#"]
 )  # fmt: skip
@@ -370,7 +372,8 @@ def test_redacting_again_changes_nothing_and_no_line_moves(text):
 
 
 HOSTILE = [
-    "password", 'password = "', "token:", "password=(", "eyJ", "://a:", "-----BEGIN RSA PRIVATE KEY-----\n", "\\", "--a-",
+    "password", 'password = "', "token:", "password=(", "eyJ", "://a:", "-----BEGIN RSA PRIVATE KEY-----\n",
+    "\\", "--a-",
     "cookie: a=b; ", "aws ", "machine a login ", "<password>", "[secret:", "kind: Secret\ndata:\n  a: b\n", "a ", " ",
 ]  # fmt: skip
 

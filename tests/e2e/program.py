@@ -90,8 +90,8 @@ class Home:
 
     def begin(self, *words: str, **options: Any) -> "subprocess.Popen[str]":
         """Start a command that goes on."""
-        given: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        return subprocess.Popen([*self.program, *words], cwd=self.repo, env=self.environment, text=True, **given | options)
+        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} | options
+        return subprocess.Popen([*self.program, *words], cwd=self.repo, env=self.environment, text=True, **options)
 
     @property
     def instance(self) -> dict[str, Any]:

@@ -1,16 +1,18 @@
 """What people give by mistake or on purpose: each gets a clear error, or a partial answer that says what is missing."""
 
+import asyncio
 import json
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import httpx2
-import psycopg
 import pytest
 
-from e2e.program import IDENTITY, SAMPLE, Home, repository, until
+from e2e.program import Home, repository, until
 from groundswell.backends.databases.api_keys import ApiKeys
 from groundswell.backends.databases.connections import Database
 from groundswell.backends.databases.embedded import ROLE
@@ -132,6 +134,7 @@ def test_binary_and_broken_files_are_left_out_by_name_and_the_rest_is_read(runni
             "torn.py": b"def torn() -> str:\n    return '\xff\xfe\xf0\x9f'\n\xed\xa0\x80\n",
             "half.py": b"def half(:\n    return\nclass (\n\ndef whole() -> int:\n    return 1\n",
             "long.py": b"x = '" + b"a" * 300_000 + b"'\ndef after() -> int:\n    return 2\n",
+            "late.py": b"# text\n" * 3000 + b"def late() -> str:\n    return '\0'\n",
             "sound.py": b"def sound() -> int:\n    return 1\n",
             "empty.py": b"",
         },
@@ -139,8 +142,9 @@ def test_binary_and_broken_files_are_left_out_by_name_and_the_rest_is_read(runni
     (repo / "nam\udce9.py").write_text("def nameless() -> int: return 1\n")
     indexed = running.told("index", "--repo", str(repo))
     assert indexed["status"] == "ok", indexed
-    assert indexed["value"]["skipped"].get("binary") == 2, indexed["value"]["skipped"]
-    for name, file in (("sound", "sound.py"), ("torn", "torn.py"), ("after", "long.py"), ("whole", "half.py")):
+    skipped = indexed["value"]["skipped"]
+    assert (skipped["binary"], skipped["minified"]) == (1, 1), skipped
+    for name, file in (("sound", "sound.py"), ("torn", "torn.py"), ("wide", "wide.py"), ("late", "late.py")):
         told = running.told("ask", f"Where is {name} defined?", "--repo", str(repo))
         assert told["claims"][0]["citations"][0]["source"].startswith(f"repo:{file}#L"), (name, told)
     read = running.told("tools", "call", "file_read", "path=picture.py", "--repo", str(repo))
@@ -151,7 +155,7 @@ def test_binary_and_broken_files_are_left_out_by_name_and_the_rest_is_read(runni
 
 
 @pytest.mark.parametrize(
-    "path", ["../../etc/passwd", "/etc/passwd", "harbour/../../outside", ".git/config", "way/out", "out", "a\x00b"]
+    "path", ["../../etc/passwd", "/etc/passwd", "harbour/../../outside", ".git/config", "way/out", "out"]
 )
 def test_no_path_leads_out_of_the_repository(running: Home, path: str) -> None:
     (running.folder / "outside").write_text("SECRET\n")
@@ -163,31 +167,62 @@ def test_no_path_leads_out_of_the_repository(running: Home, path: str) -> None:
     assert "SECRET" not in json.dumps(told)
 
 
-async def key_of_tenant(home: Home, tenant: str) -> str:
-    socket = home.data / "postgres" / "data"
-    database = Database(f"postgresql://{ROLE}@/postgres?host={socket}", role="gateway", size=2)
-    await database.open()
-    try:
-        return (await ApiKeys(database).create(tenant, "stranger", "stranger", ["runs"]))[0]
-    finally:
-        await database.close()
+def test_zero_bytes_and_half_characters_are_refused_or_replaced_but_never_a_crash(
+    running: Home, http: httpx2.Client
+) -> None:
+    run = ended(http, http.post("/v1/runs", json={"input": "Where is a\0b defined?"}).json()["id"])
+    assert run["input"][0]["parts"][0]["text"] == "Where is a\N{REPLACEMENT CHARACTER}b defined?"
+    assert running.run("ask", "What is this?", given="\0\0 binary \0").returncode == 3
+    called = {"agent": "coding", "arguments": {"path": "a\0b"}, "sources": {"repo": f"path:{running.repo}"}}
+    half = b'{"input": "where is \\ud800 defined?", "agent": "coding"}'
+    for refused in (
+        http.post("/v1/tools/file_read/calls", json=called),
+        http.post("/v1/runs", content=half, headers={"Content-Type": "application/json"}),
+        http.post("/v1/keys", json={"name": "a\0"}),
+        http.get("/v1/runs/run%00x"),
+        http.get("/v1/runs?thread=%00"),
+    ):
+        assert refused.status_code == 422, (refused.request.url, refused.text)
+        assert refused.headers["content-type"] == "application/problem+json"
 
 
-async def test_another_tenant_sees_only_what_lies_below_its_roots(running: Home) -> None:
+@pytest.mark.parametrize("path", ["/v1/../openapi.json", "/v1/%2e%2e/openapi.json", "/v1/runs/%2e%2e/%2e%2e/ready"])
+def test_no_path_of_a_request_leads_to_a_route_that_is_not_for_callers(running: Home, path: str) -> None:
+    connection = HTTPConnection(running.instance["url"].removeprefix("http://"), timeout=30)  # sends paths as they are
+    connection.request("GET", path, headers={"Authorization": f"Bearer {running.instance['key']}"})
+    assert connection.getresponse().status == 404
+    connection.close()
+
+
+def key_of_tenant(home: Home, tenant: str) -> str:
+    """A key of another tenant: who runs the platform makes it in the database."""
+
+    async def make() -> str:
+        database = Database(f"postgresql://{ROLE}@/postgres?host={home.data / 'postgres' / 'data'}", size=2)
+        await database.open()
+        try:
+            return (await ApiKeys(database).create(tenant, "stranger", "stranger", ["runs"]))[0]
+        finally:
+            await database.close()
+
+    return asyncio.run(make())
+
+
+def test_another_tenant_sees_only_what_lies_below_its_roots(running: Home) -> None:
     granted, secret = running.folder / "granted", {"secret.py": "def secret() -> int: return 1\n"}
-    repository(granted / "theirs", {"theirs.py": "def theirs() -> int: return 1\n"})
+    repository(granted / "theirs", {"theirs.py": "def their_tides() -> int: return 1\n"})
     elsewhere = repository(running.folder / "elsewhere", secret)
     (granted / "link").symlink_to(elsewhere)
-    ours = ask_as_local(running, "Where is high_waters defined?")
-    with running.http(await key_of_tenant(running, "narrow")) as http:
-        allowed = ask(http, "Where is theirs defined?", f"path:{granted / 'theirs'}")
+    ours = running.told("ask", "Where is high_waters defined?")
+    with running.http(key_of_tenant(running, "narrow")) as http:
+        allowed = ask(http, "Where is their_tides defined?", f"path:{granted / 'theirs'}")
         assert (allowed["status"], bool(allowed["answer"]["text"])) == ("succeeded", True)
         for source in (f"path:{elsewhere}", f"path:{granted}/../elsewhere", f"file://{elsewhere}", "path:elsewhere"):
             run = ask(http, "Where is secret defined?", source)
             assert (run["status"], run["reason"], run["answer"]) == ("failed", "denied", None), (source, run)
             assert run["error"]["hint"].startswith("[tenants.narrow] in policy.toml would need: ")
         run = ask(http, "Where is secret defined?", f"path:{granted}/link")
-        assert run["status"] == "failed", run
+        assert (run["status"], run["reason"]) == ("failed", "denied"), run
         assert "secret.py" not in json.dumps(run)
         assert http.get(f"/v1/runs/{ours['run']}").status_code == 404
         digest = ours["claims"][0]["citations"][0]["evidence"]
@@ -195,32 +230,27 @@ async def test_another_tenant_sees_only_what_lies_below_its_roots(running: Home)
         assert http.post("/v1/keys", json={"name": "more"}).status_code == 403
 
 
-async def test_a_root_inside_a_repository_does_not_open_the_whole_of_it(running: Home) -> None:
-    outer = repository(running.folder / "granted-outer", {"secret.py": "def secret() -> int: return 1\n"})
+def test_a_root_inside_a_repository_does_not_open_the_whole_of_it(running: Home) -> None:
     granted = running.folder / "granted" / "inner"
     granted.mkdir(exist_ok=True)
-    (running.folder / "granted" / "down").symlink_to(outer)
-    with running.http(await key_of_tenant(running, "narrow")) as http:
+    with running.http(key_of_tenant(running, "narrow")) as http:
         subprocess.run(["git", "-C", str(running.folder), "init", "-q"], check=True)
         try:
             (running.folder / "above.py").write_text("def above() -> int: return 1\n")
             run = ask(http, "Where is above defined?", f"path:{granted}")
             assert (run["status"], "above.py" in json.dumps(run)) == ("failed", False), run
+            assert run["reason"] == "denied"
         finally:
-            subprocess.run(["rm", "-r", str(running.folder / ".git")], check=True)
-
-
-def ask_as_local(home: Home, question: str) -> dict[str, Any]:
-    return home.told("ask", question)
+            shutil.rmtree(running.folder / ".git")
 
 
 # Patterns.
 
 
 def test_a_pattern_that_would_never_end_elsewhere_ends_here(running: Home) -> None:
-    repo = repository(running.folder / "long", {"long.txt": "a" * 500_000 + "b\n" + "a" * 50 + "\n"})
+    repo = repository(running.folder / "long", {"long.txt": ("a" * 20_000 + "b\n") * 50 + "a\n" * 2000})
     told = running.told("tools", "call", "repo_search", "pattern=(a+)+$", "--repo", str(repo))
-    assert (told["status"], [hit["line"] for hit in told["value"]]) == ("ok", [2]), told
+    assert (told["status"], [hit["start"] for hit in told["value"]]) == ("ok", list(range(51, 101))), told
     for pattern in ("((a{1000}){1000}){1000}", r"(?=a)b", r"(a)\1", "(", "x" * 2000):
         told = running.told("tools", "call", "repo_search", f"pattern={json.dumps(pattern)}", "--repo", str(repo))
         assert (told["status"], told["code"]) == ("error", "bad_pattern"), told
@@ -234,7 +264,7 @@ def test_a_pattern_that_would_never_end_elsewhere_ends_here(running: Home) -> No
     [
         ("groundswell.toml", "[gatewy]\nport = 1\n", "did you mean gateway"),
         ("groundswell.toml", "[gateway]\nprot = 1\n", "did you mean gateway.port"),
-        ("groundswell.toml", "[gateway]\nport = 'one'\n", "gateway.port"),
+        ("groundswell.toml", "[gateway]\nrequests_per_minute = 'many'\n", "gateway.requests_per_minute"),
         ("groundswell.toml", "[gateway\n", "is not TOML"),
         ("policy.toml", "[tenants.local]\ntoolz = []\n", "did you mean tenants.local.tools"),
         ("policy.toml", "[tenant.local]\ntools = []\n", "did you mean tenants"),

@@ -19,9 +19,7 @@ def test_the_tools_of_a_repository_only_read() -> None:
     assert all(TOOLS[name].description for name in names)
 
 
-@pytest.mark.parametrize(
-    "name", ["symbol_find", "references_find", "module_outline", "file_read", "code_search"]
-)
+@pytest.mark.parametrize("name", ["symbol_find", "references_find", "module_outline", "file_read", "code_search"])
 async def test_without_a_repository_a_tool_says_so(name: str) -> None:
     first = next(iter(TOOLS[name].arguments.model_fields))
     with pytest.raises(ToolFailed, match="no repository"):

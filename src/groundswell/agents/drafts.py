@@ -30,9 +30,7 @@ def answered(draft: Draft, claims: Sequence[Claim], kept: set[int]) -> Answer:
     everything = Block(claims=list(range(len(claims))))
     blocks = draft.get("blocks") or [everything]
     text = "\n\n".join(part for block in blocks if (part := _rendered(block, claims, kept)))
-    placed = list(
-        dict.fromkeys(index for block in blocks for index in block.get("claims", []) if index in kept)
-    )
+    placed = list(dict.fromkeys(index for block in blocks for index in block.get("claims", []) if index in kept))
     return Answer(
         text=text,
         claims=tuple(claims[index] for index in placed),

@@ -168,9 +168,7 @@ def _wraps(text: str, at: int) -> bool:
     return bool(before) and before[-1:].isalnum() | (before[-1:] in ",-") and after.islower()
 
 
-def _ground(
-    citation: Citation, evidence: Mapping[str, Evidence], places: Mapping[str, Sequence[str]]
-) -> Ground | None:
+def _ground(citation: Citation, evidence: Mapping[str, Evidence], places: Mapping[str, Sequence[str]]) -> Ground | None:
     found = evidence.get(citation.evidence)
     words = citation.quote.split()
     if found is None or not words:
@@ -263,18 +261,9 @@ class Basis:
         around = "\n".join(ground.around for ground in self.grounds)
         rest = self.words - content(name.text)
         lines = (line for line in self.far if name.loose or content(line) & rest)
-        if (
-            name.stands(around)
-            or any(map(name.stands, lines))
-            or name.in_parts(self.near, (around, *self.far))
-        ):
+        if name.stands(around) or any(map(name.stands, lines)) or name.in_parts(self.near, (around, *self.far)):
             return True
-        days = (
-            day
-            for known in map(mentions, (self.near, *self.far))
-            for readings in known.days
-            for day in readings
-        )
+        days = (day for known in map(mentions, (self.near, *self.far)) for readings in known.days for day in readings)
         return any(is_named_by(day, name.text) for day in days)
 
     def _unknown_figure(self, near: Mentions, far: Sequence[Mentions]) -> str:
@@ -379,12 +368,7 @@ def _knows_clock(clock: Clock, known: Mentions) -> bool:
 def _names_place(text: str, place: PathLine) -> bool:
     """Whether a text itself names lines of a file, as a traceback or a compiler does."""
     for known in mentions(text).places:
-        fits = (
-            not place.path
-            or not known.path
-            or known.path.endswith(place.path)
-            or place.path.endswith(known.path)
-        )
+        fits = not place.path or not known.path or known.path.endswith(place.path) or place.path.endswith(known.path)
         named = fits and (known.path or not place.path or place.path.rpartition("/")[2] in text)
         if named and (known.start, known.end) == (place.start, place.end):
             return True

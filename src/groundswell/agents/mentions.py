@@ -13,9 +13,7 @@ MONTHS = "january february march april may june july august september october no
 WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday".split()  # noqa: SIM905
 _SMALL = """zero - two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
 seventeen eighteen nineteen twenty"""
-_NUMBER_WORDS = {
-    word: value for value, word in enumerate(_SMALL.split()) if word != "-"
-} | {  # "one" is an article
+_NUMBER_WORDS = {word: value for value, word in enumerate(_SMALL.split()) if word != "-"} | {  # "one" is an article
     "thirty": 30,
     "forty": 40,
     "fifty": 50,
@@ -233,9 +231,7 @@ def _day(match: re.Match[str], days: list[tuple[Day, ...]]) -> bool:
     groups = match.groupdict()
     year = int(groups.get("y") or 0)
     if groups.get("mon"):
-        month = next(
-            number for number, name in enumerate(MONTHS, 1) if name.startswith(groups["mon"].lower()[:3])
-        )
+        month = next(number for number, name in enumerate(MONTHS, 1) if name.startswith(groups["mon"].lower()[:3]))
         if groups["mon"].lower() == "may" and groups["mon"] != "May":
             return False
         readings = (Day(year, month, int(groups.get("d") or 0)),)

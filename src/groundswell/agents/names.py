@@ -129,9 +129,7 @@ def _quoted(text: str) -> Iterator[Name]:
     for code, curly, straight in _QUOTED.findall(text):
         if code:
             if not _PLACE.fullmatch(code):
-                yield from (
-                    Name(part.removesuffix("()")) for part in _ELIDED.split(code) if part.strip("() ")
-                )
+                yield from (Name(part.removesuffix("()")) for part in _ELIDED.split(code) if part.strip("() "))
         else:
             yield from (Name(part, exact=False) for part in _ELIDED.split(curly or straight) if part.strip())
 
@@ -164,11 +162,7 @@ def _classified(token: str, begins: bool) -> Iterator[Name]:
 def _slashed(token: str, begins: bool) -> Iterator[Name]:
     """A path; or words that stand for each other, as in `and/or`."""
     pieces = [piece for piece in token.split("/") if piece]
-    is_path = (
-        token.count("/") > 1
-        or token.startswith(("/", "./", "~"))
-        or any("." in piece[1:] for piece in pieces)
-    )
+    is_path = token.count("/") > 1 or token.startswith(("/", "./", "~")) or any("." in piece[1:] for piece in pieces)
     if is_path:
         yield Name(token.rstrip("/"))
         return

@@ -13,9 +13,7 @@ _CUE = re.compile(
     |n['\N{RIGHT SINGLE QUOTATION MARK}]t\b""",
     re.IGNORECASE | re.VERBOSE,
 )
-_CODE_CUE = re.compile(
-    r"!(?=[\w(=])|\bnot\b|\bno\b|\bnever\b|\bwithout\b|\bunless\b|n't\b|\bcannot\b|\bfail", re.I
-)
+_CODE_CUE = re.compile(r"!(?=[\w(=])|\bnot\b|\bno\b|\bnever\b|\bwithout\b|\bunless\b|n't\b|\bcannot\b|\bfail", re.I)
 _CODE = re.compile(
     r"[=;{}\[\]<>|&]|\w\(|->|^\s*(?:@|#include|def |class |import |from \S+ import|return\b|if .*:$|elif |else\b|raise "
     r"|func |fn |pub |const |let |var |export |for .*:$|while |try\b|except\b|catch\b|throw |finally\b|with .*:$"
@@ -136,9 +134,7 @@ def _opposed(claim: Clause, context: Sequence[Clause], supported: bool) -> bool:
     if best == 0:  # nothing here speaks of it
         is_open = any(negative is not False for _, negative in shares)
         return bool(claim.negative) and supported and not is_open
-    if claim.negative and any(
-        other.negative and other.words and other.words <= claim.words for other in context
-    ):
+    if claim.negative and any(other.negative and other.words and other.words <= claim.words for other in context):
         return False  # a short clause denies for the one before it: `on Linux, but not on Windows`
     return all(negative not in (None, claim.negative) for share, negative in shares if share == best)
 

@@ -44,7 +44,7 @@ def styled(text: str, style: Style, stream: TextIO | None = None) -> str:
 
 def say(text: str = "", style: Style = "") -> None:
     """A line on standard output."""
-    print(styled(text, style))
+    print(styled(text, style), flush=True)
 
 
 def aside(text: str = "", style: Style = "") -> None:

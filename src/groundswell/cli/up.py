@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -36,13 +35,33 @@ def up(
     detach: Annotated[bool, typer.Option("-d", "--detach", help="Return once it answers.")] = False,
     workers: Annotated[int, typer.Option(min=0, help="Agent workers as processes of their own.")] = 0,
     question: Annotated[bool, typer.Option(help="Ask a first question where none was asked.")] = True,
+    set_up: Annotated[bool, typer.Option("--set-up", help="First fetch what makes answers better: MiniLM.")] = False,
     started_by: Annotated[str, typer.Option(hidden=True)] = "up",
 ) -> None:
     """Start the platform; Ctrl-C stops it. The first time it proves itself with a real question."""
     invocation = here(context)
     options = {"gateway.port": port, "gateway.host": host or None}
     loaded = invocation.loaded({name: value for name, value in options.items() if value is not None})
+    if set_up:
+        _embeddings(loaded)
     asyncio.run(_up(invocation, loaded, detach, workers, question, "ask" if started_by == "ask" else "up"))
+
+
+def _embeddings(loaded: "Loaded") -> None:
+    """Make the int8 MiniLM, once; where it cannot be had the platform goes on with what is bundled."""
+    from groundswell.runtime.datadir import DataDir
+    from groundswell.runtime.embeddings import better, make
+
+    if (folder := better(loaded.settings, DataDir(loaded.settings.data))) is None:
+        return
+    say("fetching MiniLM, a small embedding model (84 MB, once)…")
+    began = time.monotonic()
+    try:
+        make(folder)
+    except GroundswellError as error:
+        aside(f"{printable(error.message)}; {error.hint}")
+    else:
+        say(f"  {'MiniLM':<10}{span(time.monotonic() - began)}", "dim")
 
 
 async def _up(
@@ -101,7 +120,6 @@ class Steps:
         if name == "stopping":
             say("stopping…")
         self.name, self.since = name, now
-        sys.stdout.flush()
 
 
 async def _stands(data: "DataDir", started_by: str) -> bool:
@@ -168,7 +186,6 @@ async def _prove(data: "DataDir") -> None:
     say("Try next:", "bold")
     for words, purpose in tries:
         say(f"  {purpose:<19}{words}")  # whole, however long: it is there to be copied
-    sys.stdout.flush()
     shown.touch(mode=0o600)
 
 
@@ -188,7 +205,6 @@ def serve(
 
     async def ready(_: "Running") -> None:
         say(f"serving {', '.join(names)}{f' {number}' if number else ''}")
-        sys.stdout.flush()
 
     other = asyncio.run(platform.run(loaded, names=names, keyless=keyless, ready=ready))
     if other is not None:

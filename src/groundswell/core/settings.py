@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
@@ -240,8 +240,18 @@ def _check(layer: Mapping[str, Any], model: type[BaseModel], origin: str, path: 
             near = difflib.get_close_matches(name, list(fields), n=1, cutoff=0.5)
             hint = f"did you mean {path}{near[0]!s}?" if near else f"known here: {', '.join(sorted(fields))}"
             raise ConfigError("unknown_setting", f"{origin} sets {written!r}, which is no setting", hint)
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel) and isinstance(value, Mapping):
+        if not isinstance(value, Mapping):
+            continue
+        if _is_model(annotation):
             _check(value, annotation, origin, f"{path}{name}.")
+        elif get_origin(annotation) is dict and _is_model(of := get_args(annotation)[1]):
+            for key, each in value.items():
+                if isinstance(each, Mapping):
+                    _check(each, of, origin, f"{path}{name}.{key}.")
+
+
+def _is_model(annotation: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _is_secret(annotation: Any) -> bool:

@@ -11,9 +11,7 @@ from urllib.parse import urlsplit
 from groundswell.core.policy import ALLOW, Grant, ToolCall, Verdict, deny, policy
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*:[/\\]{2}|https?:\S", re.IGNORECASE)
-_HOST = re.compile(
-    r"(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*"
-)
+_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*")
 
 
 @policy

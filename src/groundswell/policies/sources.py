@@ -22,9 +22,7 @@ def allowed_sources(use: SourceUse, grant: Grant) -> Verdict:
     scheme = plain(use.source).partition(":")[0].lower()
     if scheme not in _FOLDERS | _HOSTS or scheme not in grant.schemes:
         message = f"a run of tenant {grant.tenant!r} may not look at {scheme or 'unnamed'}: sources"
-        return deny(
-            "source_scheme_not_allowed", message, _hint(grant, use, f'schemes = ["{scheme or "path"}"]')
-        )
+        return deny("source_scheme_not_allowed", message, _hint(grant, use, f'schemes = ["{scheme or "path"}"]'))
     return _host(use, grant) if scheme in _HOSTS else _folder(use, grant, scheme)
 
 
@@ -43,18 +41,14 @@ def _folder(use: SourceUse, grant: Grant, scheme: str) -> Verdict:
     message = f"{use.source} is not below a folder that tenant {grant.tenant!r} may look at"
     if not folder:
         message = f"{use.source!r} is not an absolute path"
-    return deny(
-        "source_outside_roots", message, _hint(grant, use, f'roots = ["{posixpath.dirname(folder) or "/"}"]')
-    )
+    return deny("source_outside_roots", message, _hint(grant, use, f'roots = ["{posixpath.dirname(folder) or "/"}"]'))
 
 
 def _path(source: str, scheme: str) -> str:
     """The folder a source means, without `.` and `..`; "" where it is not absolute or not a path."""
     rest = source.partition(":")[2]
     if scheme == "file":
-        host, slash, path = (
-            rest.removeprefix("//").partition("/") if rest.startswith("//") else ("", "/", rest[1:])
-        )
+        host, slash, path = rest.removeprefix("//").partition("/") if rest.startswith("//") else ("", "/", rest[1:])
         rest = unquote(slash + path) if host in ("", "localhost") else ""
     if not rest.startswith("/") or "\0" in rest or "\\" in rest:
         return ""

@@ -9,7 +9,5 @@ def allowed_tools(call: ToolCall, grant: Grant) -> Verdict:
     if call.tool in grant.tools:
         return ALLOW
     listed = ", ".join(sorted(grant.tools)) or "no tool at all"
-    hint = (
-        f"it may call: {listed}; `tools` of [tenants.{grant.tenant}] in policy.toml narrows what it declares"
-    )
+    hint = f"it may call: {listed}; `tools` of [tenants.{grant.tenant}] in policy.toml narrows what it declares"
     return deny("tool_not_allowed", f"agent {call.agent!r} may not call {call.tool!r}", hint)

@@ -38,4 +38,6 @@ async def outside(base: Base, database: Database) -> AsyncGenerator[Outside]:
     finally:
         await repos.close()
         await vectors.close()
+        if choice.embedder:
+            await choice.embedder.close()
         await cpu.close()

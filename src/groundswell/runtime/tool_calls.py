@@ -3,9 +3,11 @@
 import asyncio
 import itertools
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 import stamina
@@ -15,7 +17,7 @@ from groundswell.backends.databases.calls import Cost, Journal, Place, Standing
 from groundswell.backends.databases.evidence import EvidenceStore
 from groundswell.backends.databases.runs import RunStore, Scope
 from groundswell.core.errors import GroundswellError, NotFound, ToolFailed, Unavailable
-from groundswell.core.policy import Grant, Policy, ToolCall, Verdict
+from groundswell.core.policy import Grant, Policy, SourceUse, ToolCall, Verdict
 from groundswell.core.ports import Repo, Vectors, Workers
 from groundswell.core.records import Answered, Ask, ToolResult
 from groundswell.core.records.events import Denial
@@ -27,6 +29,7 @@ from groundswell.runtime.results import STORED_AT_MOST, result_of
 from groundswell.runtime.telemetry import failed_extension, span
 
 PROGRESS_SECONDS = 0.3
+RUNS_KEPT = 32  # whose repositories stay opened
 DOUBT_SECONDS = 0.05  # between two looks at an effect that may still be under way
 
 
@@ -35,6 +38,10 @@ class Repos(Protocol):
 
     async def open(self, source: str, *, tenant: str, progress: Callable[[str, int, int], None]) -> Repo:
         """A repository by `path:…` or `https://…`."""
+        ...
+
+    async def located(self, source: str) -> str:
+        """What a source leads to, links followed."""
         ...
 
 
@@ -50,6 +57,14 @@ class Outside:
 
 
 @dataclass
+class RunRepo:
+    """A repository that one run has opened: all its calls see the same revision, and only the first one lists it."""
+
+    repo: Repo | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass
 class CallContext:
     """One call's ToolContext."""
 
@@ -60,8 +75,7 @@ class CallContext:
     deadline: float
     progress: Callable[[str, int, int], None]
     origin: str = ""
-    opened: Repo | None = None
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    opened: "RunRepo" = field(default_factory=lambda: RunRepo())
 
     @property
     def cpu(self) -> Workers:
@@ -74,16 +88,17 @@ class CallContext:
         return self.outside.vectors
 
     async def repo(self) -> Repo:
-        """The run's repository."""
-        async with self.lock:
-            if self.opened is None:
-                source = self.scope.sources.get("repo", "")
-                if not source:
-                    hint = "name one: --repo PATH or --source repo=URL"
-                    raise ToolFailed("no_source", "this run looks at no repository", hint)
-                self.opened = await self.outside.repos.open(source, tenant=self.tenant, progress=self.progress)
-                self.origin = f"{source}@{self.opened.revision}"
-        return self.opened
+        """The run's repository, as it was when the run first looked at it."""
+        source = self.scope.sources.get("repo", "")
+        if not source:
+            raise ToolFailed(
+                "no_source", "this run looks at no repository", "name one: --repo PATH or --source repo=URL"
+            )
+        async with self.opened.lock:
+            if self.opened.repo is None:
+                self.opened.repo = await self.outside.repos.open(source, tenant=self.tenant, progress=self.progress)
+        self.origin = f"{source}@{self.opened.repo.revision}"
+        return self.opened.repo
 
     async def stored(self, digest: str) -> str:
         """The text of a stored value; raises NotFound."""
@@ -112,6 +127,7 @@ class ToolCalls:
         self.journal, self.runs, self.tools, self.policies = journal, runs, tools, policies
         self.grant, self.outside = grant, outside
         self.flying: dict[tuple[Any, ...], asyncio.Task[Answered]] = {}
+        self.opened: OrderedDict[str, RunRepo] = OrderedDict()  # by run
         self.slots = {name: asyncio.Semaphore(tool.concurrency) for name, tool in tools.items()}
         self.breakers = {name: Breaker(name) for name in tools}
 
@@ -146,7 +162,8 @@ class ToolCalls:
                 continue
             scope = await self.runs.scope(place.tenant, place.run)
             if standing is None:
-                refusal = self._refusal(tool, place, self.grant(token, scope))
+                grant = self.grant(token, scope)
+                refusal = self._refusal(tool, place, grant) or await self._astray(place, scope, grant)
                 if refusal is not None:
                     await self.journal.refuse(place, *refusal)
                     continue
@@ -176,6 +193,20 @@ class ToolCalls:
             ), None
         return None
 
+    async def _astray(self, place: Place, scope: Scope, grant: Grant) -> tuple[ToolResult, Denial] | None:
+        """Why a source that lies where it may leads where it may not: by a link, or to a repository around it."""
+        source = scope.sources.get("repo", "")
+        if not source or source in scope.granted:
+            return None
+        try:
+            found = await self.outside.repos.located(source)
+        except GroundswellError:
+            return None  # there is nothing to look at: the tool says so
+        roots = await asyncio.to_thread(lambda: [str(Path(root).resolve()) for root in grant.roots])
+        use = SourceUse(kind="repo", source=found)
+        verdict = judge(self.policies.values(), use, grant.model_copy(update={"roots": (*grant.roots, *roots)}))
+        return None if verdict.allowed else _denied(place.ask.kind, verdict)
+
     async def _make(self, tool: Tool, place: Place, scope: Scope, standing: Standing | None) -> None:
         reserve = Cost(bytes=tool.bytes * STORED_AT_MOST)
         effect = tool.effect == "write"
@@ -201,6 +232,13 @@ class ToolCalls:
             cost = Cost(bytes=sum(len(piece.text.encode()) for piece in pieces))
             took = time.monotonic() - started
             await self.journal.settle(place, attempt, result, pieces, cost, reserve, took)
+
+    def _repo_of(self, run: str) -> RunRepo:
+        opened = self.opened.setdefault(run, RunRepo())
+        self.opened.move_to_end(run)
+        if len(self.opened) > RUNS_KEPT:
+            self.opened.popitem(last=False)
+        return opened
 
     async def _outcome(self, tool: Tool, place: Place, context: CallContext, doubtful: bool) -> Any:
         """The result and its evidence; None where nobody can say whether an effect happened."""

@@ -17,7 +17,7 @@ from pydantic import Field
 from groundswell.backends.databases.api_keys import ApiKey, ApiKeys
 from groundswell.backends.databases.connections import Database
 from groundswell.backends.peers import Peer
-from groundswell.core.errors import Denied, Invalid, LimitReached, Unavailable
+from groundswell.core.errors import Denied, Invalid, LimitReached, NotFound, Unavailable
 from groundswell.core.records import Record
 from groundswell.runtime import telemetry
 from groundswell.runtime.authentication import SCOPES, Authentication
@@ -149,7 +149,7 @@ async def relay(request: Request) -> Response:
     caller = await gateway.admit(request)
     headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
     headers["authorization"] = f"Bearer {gateway.base.keys.sign('gateway', caller, TOKEN_SECONDS)}"
-    target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    target = _target(request)
     body = await _body(request, gateway.base.settings.gateway.max_body_bytes)
     stack = contextlib.AsyncExitStack()
     relayed = gateway.router.relay(request.method, target, headers | telemetry.headers(), body)
@@ -168,6 +168,14 @@ async def relay(request: Request) -> Response:
         gateway.base.last_asked = asyncio.get_running_loop().time()
 
     return StreamingResponse(through(), status, back)
+
+
+def _target(request: Request) -> str:
+    """Path and query as they were written: read and written anew they could come to mean another route."""
+    if ".." in request.url.path.split("/"):
+        raise NotFound("no_route", "a path may not lead upwards", "GET /openapi.json lists the routes")
+    path = request.scope["raw_path"].decode("latin-1")
+    return path + (f"?{request.url.query}" if request.url.query else "")
 
 
 async def _body(request: Request, limit: int) -> bytes:

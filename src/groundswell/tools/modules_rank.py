@@ -2,7 +2,7 @@
 
 from groundswell.core.context import ToolContext
 from groundswell.core.errors import NotFound
-from groundswell.core.records import Outline
+from groundswell.core.records import Outline, Symbol
 from groundswell.core.tool import tool
 
 _LOOKED_AT = 200  # files
@@ -26,6 +26,11 @@ async def modules_rank(context: ToolContext, limit: int = 10) -> list[Outline]:
             continue
         if outline.symbols and outline.symbols[0].test:
             continue
-        heads = sorted(outline.symbols, key=lambda each: each.kind in ("variable", "constant"))[:_HEADS]
+        heads = sorted(outline.symbols, key=_weight)[:_HEADS]
         found.append(outline.model_copy(update={"symbols": tuple(heads)}))
     return sorted(found, key=lambda each: (-len(each.imported_by), each.path))[:limit]
+
+
+def _weight(symbol: Symbol) -> tuple[bool, bool]:
+    """Classes say most about a module, values least."""
+    return symbol.kind != "class", symbol.kind in ("variable", "constant")

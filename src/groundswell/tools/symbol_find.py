@@ -6,9 +6,7 @@ from groundswell.core.tool import tool
 
 
 @tool(effect="read", seconds=30)
-async def symbol_find(
-    context: ToolContext, name: str, kind: str = "", path: str = "", limit: int = 20
-) -> list[Symbol]:
+async def symbol_find(context: ToolContext, name: str, kind: str = "", path: str = "", limit: int = 20) -> list[Symbol]:
     """Find the definitions of a name in the run's repository, best first.
 
     The name may be plain or qualified in any language's way of writing: `run`, `Runner.run`, `pkg::Runner::run`.

@@ -25,10 +25,7 @@ class Defined(TypedDict, total=False):
 
 def named(located: Located) -> list[tuple[str, list[Symbol]]]:
     """The definitions that were found, by the name asked for."""
-    pairs = (
-        (name, [Symbol.model_validate(row) for row in rows])
-        for name, rows in located.get("symbols", {}).items()
-    )
+    pairs = ((name, [Symbol.model_validate(row) for row in rows]) for name, rows in located.get("symbols", {}).items())
     return [(name, distinct(symbols)) for name, symbols in pairs if symbols]
 
 
@@ -80,9 +77,7 @@ def say(sheet: Sheet, symbol: Symbol, defined: Defined, *, doc: bool = True) -> 
         sheet.say(f"{text}: {signature(symbol)}.", head, sheet.cite(owner.excerpt))
     else:
         article = "an" if kind[0] in "aeiou" else "a"
-        sheet.say(
-            f"`{symbol.name}` is {article} {kind} in {symbol.path}:{symbol.line}: {signature(symbol)}.", head
-        )
+        sheet.say(f"`{symbol.name}` is {article} {kind} in {symbol.path}:{symbol.line}: {signature(symbol)}.", head)
     if doc:
         say_doc(sheet, symbol, defined)
 
@@ -162,8 +157,6 @@ def _count(hits: Sequence[Hit]) -> str:
 
 def _weight(hit: Hit, word: str) -> int:
     """Assignments and imports say most about a name that is defined elsewhere."""
-    if re.search(
-        rf"^\s*[\"']?{word}[\"']?\s*[:=]|(?:import|require|from|use)\b.*\b{word}\b", hit.excerpt.text
-    ):
+    if re.search(rf"^\s*[\"']?{word}[\"']?\s*[:=]|(?:import|require|from|use)\b.*\b{word}\b", hit.excerpt.text):
         return 0
     return 2 if re.search(r"\.(?:md|rst|txt|lock|json)$", hit.path) else 1

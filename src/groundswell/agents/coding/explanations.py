@@ -80,9 +80,7 @@ async def _read_symbol(located: Located, best: Symbol, tools: Tools) -> Explaine
     ]
     slice_ = defined.get("slices", {}).get(key(best))
     callees = await _callees(FileSlice.model_validate(slice_), best, tools) if slice_ else []
-    return Explained(
-        defined=defined, members=outline, references=dumped(references[:60]), callees=dumped(callees)
-    )
+    return Explained(defined=defined, members=outline, references=dumped(references[:60]), callees=dumped(callees))
 
 
 async def _outline_of(symbol: Symbol, tools: Tools) -> list[dict[str, Any]]:
@@ -112,10 +110,7 @@ async def _callees(slice_: FileSlice, symbol: Symbol, tools: Tools) -> list[Symb
         return []
     body = slice_.excerpt.text.split("\n")[symbol.line - slice_.start + 1 :]
     names = dict.fromkeys(
-        name
-        for line in body
-        for name in _CALL.findall(line)
-        if name not in _NOT_CALLS and name != symbol.name
+        name for line in body for name in _CALL.findall(line) if name not in _NOT_CALLS and name != symbol.name
     )
     wanted = list(names)[:10]
     rows = await asyncio.gather(*(tools.result("symbol_find", name=name, limit=2) for name in wanted))
@@ -131,9 +126,7 @@ def answer(asked: Asked, located: Located, explained: Explained, sheet: Sheet) -
         _answer_module(asked, Outline.model_validate(outline), explained, sheet)
 
 
-def _answer_symbol(
-    asked: Asked, name: str, symbols: Sequence[Symbol], explained: Explained, sheet: Sheet
-) -> None:
+def _answer_symbol(asked: Asked, name: str, symbols: Sequence[Symbol], explained: Explained, sheet: Sheet) -> None:
     best = symbols[0]
     defined = explained.get("defined", Defined())
     sheet.block()
@@ -159,9 +152,7 @@ def _say_body(symbol: Symbol, slice_: FileSlice, explained: Explained, sheet: Sh
         return
     rows = list(_rows(symbol, slice_))
     sheet.block("In its body:", bullets=True)
-    callees = {
-        each.name: each for each in (Symbol.model_validate(row) for row in explained.get("callees", []))
-    }
+    callees = {each.name: each for each in (Symbol.model_validate(row) for row in explained.get("callees", []))}
     called: set[str] = set()
     for line, text in rows:
         for name in _CALL.findall(text):
@@ -196,9 +187,7 @@ def _say_members(symbol: Symbol, members: Sequence[Symbol], asked: Asked, sheet:
         return
     wanted = _wanted(members, asked["member"])
     public = [each for each in wanted if not each.name.startswith("_")] or list(wanted)
-    shown = (wanted if asked["kind"] == "members" else public)[
-        : _LISTED if asked["kind"] == "members" else _SHOWN
-    ]
+    shown = (wanted if asked["kind"] == "members" else public)[: _LISTED if asked["kind"] == "members" else _SHOWN]
     title = f"{_label(asked)} of `{symbol.name}` ({len(wanted)}):"
     sheet.block(title, bullets=True)
     for each in shown:
@@ -208,9 +197,7 @@ def _say_members(symbol: Symbol, members: Sequence[Symbol], asked: Asked, sheet:
 
 
 def _label(asked: Asked) -> str:
-    return (
-        asked["member"].capitalize() if asked["kind"] == "members" and _kinds(asked["member"]) else "Members"
-    )
+    return asked["member"].capitalize() if asked["kind"] == "members" and _kinds(asked["member"]) else "Members"
 
 
 def _say_member(symbol: Symbol, sheet: Sheet, around: FileSlice | None = None) -> None:
@@ -273,9 +260,8 @@ def _answer_module(asked: Asked, outline: Outline, explained: Explained, sheet: 
     tops = [each for each in symbols if not each.excerpt.text[:1].isspace()]
     named = _wanted(symbols if asked["member"].startswith("method") else tops, asked["member"])
     wanted = named if is_list else tops
-    public = [each for each in wanted if not each.name.startswith("_")] or wanted
     limit = _LISTED if is_list else _SHOWN
-    order = wanted if is_list else public
+    order = wanted if is_list else sorted(wanted, key=_weight)
     sheet.block(f"{outline.path} defines {_tally(wanted)}:", bullets=True)
     for each in order[:limit]:
         _say_member(each, sheet, slice_)
@@ -289,15 +275,18 @@ def _answer_module(asked: Asked, outline: Outline, explained: Explained, sheet: 
         users.say_importers(sheet, importers, 4)
 
 
+def _weight(symbol: Symbol) -> tuple[bool, bool, int]:
+    """What a module is for comes before what it holds, and what it offers before what it keeps to itself."""
+    return symbol.kind in ("variable", "constant"), symbol.name.startswith("_"), symbol.line
+
+
 def _tally(symbols: Sequence[Symbol]) -> str:
     counts: dict[str, int] = {}
     for each in symbols:
         kind = "value" if each.kind in ("variable", "constant") else each.kind
         counts[kind] = counts.get(kind, 0) + 1
     plurals = {"class": "classes"}
-    return (
-        ", ".join(counted(count, kind, plurals.get(kind, "")) for kind, count in counts.items()) or "nothing"
-    )
+    return ", ".join(counted(count, kind, plurals.get(kind, "")) for kind, count in counts.items()) or "nothing"
 
 
 def _say_module_doc(outline: Outline, slice_: FileSlice | None, sheet: Sheet) -> None:
@@ -328,14 +317,8 @@ def _say_imports(outline: Outline, slice_: FileSlice | None, sheet: Sheet) -> No
         for line, text in enumerate(slice_.excerpt.text.split("\n"), slice_.start)
         if _IMPORT.match(text) and not re.fullmatch(r"\s*(?:import|use)\s*[({]?\s*", text)
     ]
-    stems = {
-        re.sub(r"\.\w+$", "", path).split("/")[-1] for path in outline.imports if "/" in path or "." in path
-    }
-    own = [
-        (line, text)
-        for line, text in lines
-        if any(re.search(rf"\b{re.escape(stem)}\b", text) for stem in stems)
-    ]
+    stems = {re.sub(r"\.\w+$", "", path).split("/")[-1] for path in outline.imports if "/" in path or "." in path}
+    own = [(line, text) for line, text in lines if any(re.search(rf"\b{re.escape(stem)}\b", text) for stem in stems)]
     chosen = (own or lines)[:5] if outline.imports else []
     if chosen:
         sheet.block(f"It imports {counted(len(outline.imports), 'module')}, among them:", bullets=True)

@@ -10,7 +10,7 @@ from groundswell.agents.coding.locating import Located, dumped, records
 from groundswell.agents.coding.question import Asked
 from groundswell.agents.coding.sheet import Sheet, code, counted
 from groundswell.core.context import Tools
-from groundswell.core.records import Excerpt, FileSlice, Frame, Hit, Symbol
+from groundswell.core.records import Frame, Hit, Symbol
 
 _SHOWN = 8  # frames
 _ERROR = (
@@ -26,21 +26,16 @@ _ERROR = (
     re.compile(r"^(?P<type>fatal error): (?P<text>.*)$", re.MULTILINE),
     re.compile(r"^(?P<type>[A-Za-z_][\w.]*): (?P<text>\S.*)$", re.MULTILINE),
 )
-_HEADS = re.compile(
-    r"Traceback|Exception in thread|Caused by|goroutine|created by|File|at\b|note|During|The above"
-)
+_HEADS = re.compile(r"Traceback|Exception in thread|Caused by|goroutine|created by|File|at\b|note|During|The above")
 
 
 class Broken(TypedDict, total=False):
-    """The text around the frames in this repository; as JSON."""
+    """What is known of the frames in this repository; as JSON."""
 
-    slices: list[dict[str, Any] | None]  # by frame, those in the repository alone
     functions: dict[str, dict[str, Any]]  # heads, by `path:function`
     raised: list[dict[str, Any]]  # lines that may write the message
     definitions: list[dict[str, Any]]  # of the exception
-    guesses: list[
-        dict[str, Any]
-    ]  # where no frame is here: functions that are called and filed as in the frames
+    guesses: list[dict[str, Any]]  # where no frame is here: functions that are called and filed as in the frames
 
 
 class Error(TypedDict):
@@ -53,9 +48,8 @@ class Error(TypedDict):
 def error_of(trace: str) -> Error:
     """The exception that ended it, and its message."""
     for pattern in _ERROR:
-        found = [match for match in pattern.finditer(trace) if not _HEADS.match(match.group().strip())]
-        if pattern is _ERROR[4] and not found:
-            found = list(pattern.finditer(trace))
+        is_open = pattern in (_ERROR[0], _ERROR[-1])  # these would also take a heading for an error
+        found = [each for each in pattern.finditer(trace) if not (is_open and _HEADS.match(each.group().strip()))]
         if found:
             match = found[0] if pattern in _ERROR[3:6] else found[-1]
             if trace.lstrip().startswith(match.group().strip()) and len(found) > 1 and "\n    at " in trace:
@@ -66,12 +60,10 @@ def error_of(trace: str) -> Error:
 
 
 async def read(asked: Asked, located: Located, tools: Tools) -> Broken:
-    """Read the functions that the frames stand in, and look for who writes the message."""
+    """Look up the functions that the frames stand in, and who writes the message."""
     frames = _own(located)
     error = error_of(asked["trace"])
-    last = frames[-3:]
-    slices, functions, raised, exceptions = await asyncio.gather(
-        asyncio.gather(*(_slice(tools, frame) for frame in last)),
+    functions, raised, exceptions = await asyncio.gather(
         _functions(tools, frames[-_SHOWN:]),
         _raised(tools, error["text"]),
         tools.result("symbol_find", name=error["kind"].rpartition(".")[2] or "-", limit=2),
@@ -79,7 +71,6 @@ async def read(asked: Asked, located: Located, tools: Tools) -> Broken:
     guesses = [] if frames else await _guesses(located, tools)
     return Broken(
         guesses=guesses,
-        slices=list(slices),
         functions=functions,
         raised=raised,
         definitions=dumped(records(exceptions, Symbol)),
@@ -103,13 +94,6 @@ def _is_moved(trace: str, frame: Frame, quote: str) -> bool:
     """Whether the line here is not the one that ran."""
     ran = shown(trace, frame)
     return bool(ran) and "".join(ran.split()) not in "".join(quote.split())
-
-
-async def _slice(tools: Tools, frame: Frame) -> dict[str, Any] | None:
-    result = await tools.result(
-        "file_read", path=frame.path, start=max(1, frame.line - 12), end=frame.line + 6
-    )
-    return result.value if result.status == "ok" else None
 
 
 async def _functions(tools: Tools, frames: Sequence[Frame]) -> dict[str, dict[str, Any]]:
@@ -136,16 +120,10 @@ async def _guesses(located: Located, tools: Tools) -> list[dict[str, Any]]:
     """What ran may be a build or another version of what is here: it still has the functions of that name."""
     outside = [Frame.model_validate(row) for row in located.get("frames", [])][-6:]
     wanted = [frame for frame in reversed(outside) if _function(frame)]
-    rows = await asyncio.gather(
-        *(tools.result("symbol_find", name=_function(frame), limit=8) for frame in wanted)
-    )
+    rows = await asyncio.gather(*(tools.result("symbol_find", name=_function(frame), limit=8) for frame in wanted))
     found = [
         next(
-            (
-                each
-                for each in records(row, Symbol)
-                if _stem(each.path) == _stem(frame.file) and not each.test
-            ),
+            (each for each in records(row, Symbol) if _stem(each.path) == _stem(frame.file) and not each.test),
             None,
         )
         for frame, row in zip(wanted, rows, strict=True)
@@ -164,12 +142,8 @@ async def _raised(tools: Tools, text: str) -> list[dict[str, Any]]:
     longest = max((piece.strip(" .,:;()[]{}") for piece in pieces), key=len, default="")
     if len(longest) < 10 or " " not in longest:
         return []
-    hits = records(
-        await tools.result("repo_search", pattern=re.escape(longest).replace("\\ ", " "), limit=12), Hit
-    )
-    return dumped(
-        [hit for hit in hits if not re.search(r"\.(?:md|rst|txt|lock)$|(?:^|/)tests?/", hit.path)][:3]
-    )
+    hits = records(await tools.result("repo_search", pattern=re.escape(longest).replace("\\ ", " "), limit=12), Hit)
+    return dumped([hit for hit in hits if not re.search(r"\.(?:md|rst|txt|lock)$|(?:^|/)tests?/", hit.path)][:3])
 
 
 def answer(asked: Asked, located: Located, broken: Broken, sheet: Sheet) -> None:
@@ -190,8 +164,7 @@ def answer(asked: Asked, located: Located, broken: Broken, sheet: Sheet) -> None
     inner = frames[-1]
     sheet.block(f"{what[:300]}\n\nIt broke here:")
     _say_frame(inner, broken, sheet, asked["trace"], first=True)
-    slices = [FileSlice.model_validate(row).excerpt if row else None for row in broken.get("slices", [])]
-    _say_cause(error, inner, slices[-1] if slices else inner.excerpt, asked["trace"], sheet)
+    _say_cause(error, inner, asked["trace"], sheet)
     outside = len(everything) - 1 - max(i for i, row in enumerate(everything) if row["path"])
     if outside > 0:
         last = Frame.model_validate(everything[-1])
@@ -236,18 +209,12 @@ def _say_frame(frame: Frame, broken: Broken, sheet: Sheet, trace: str, *, first:
 
 def _say_guesses(broken: Broken, what: str, sheet: Sheet) -> None:
     symbols = [Symbol.model_validate(row) for row in broken.get("guesses", [])]
-    sheet.block(
-        f"{what[:300]}\n\nFunctions here that are named as in its frames, innermost first:", bullets=True
-    )
+    sheet.block(f"{what[:300]}\n\nFunctions here that are named as in its frames, innermost first:", bullets=True)
     for symbol in symbols:
         cited = sheet.cite(symbol.excerpt)
-        sheet.say(
-            f"`{symbol.name}` in {symbol.path}:{symbol.line}: {signature(symbol)}", cited, confidence=0.6
-        )
+        sheet.say(f"`{symbol.name}` in {symbol.path}:{symbol.line}: {signature(symbol)}", cited, confidence=0.6)
     if symbols:
-        sheet.missing.append(
-            "what ran was a build or another version: its lines are not those of this repository"
-        )
+        sheet.missing.append("what ran was a build or another version: its lines are not those of this repository")
 
 
 def _say_origin(broken: Broken, sheet: Sheet) -> None:
@@ -267,9 +234,9 @@ def _say_origin(broken: Broken, sheet: Sheet) -> None:
 _VALUE = r"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*|\[[^\[\]]*\]|\([^()]*\))*?"
 
 
-def _say_cause(error: Error, frame: Frame, excerpt: Excerpt | None, trace: str, sheet: Sheet) -> None:
+def _say_cause(error: Error, frame: Frame, trace: str, sheet: Sheet) -> None:
     """A likely cause, where the kind of error and the line together show one; always an inference."""
-    cited = sheet.cite(excerpt, line=frame.line) or sheet.cite(frame.excerpt, line=frame.line)
+    cited = sheet.cite(frame.excerpt, line=frame.line)
     if cited is None or _is_moved(trace, frame, cited.quote):
         return
     if text := cause(error, cited.quote):

@@ -78,16 +78,8 @@ async def _by_last_part(tools: Tools, names: Sequence[str], found: Located) -> b
     """`client.send` where `client` is only a variable: the one definition here that is called `send`."""
     for name in names[:3]:
         parts = re.split(r"\.|::|#|->", name)
-        symbols = (
-            records(await tools.result("symbol_find", name=parts[-1], limit=6), Symbol)
-            if len(parts) > 1
-            else []
-        )
-        own = [
-            each
-            for each in distinct(symbols)
-            if not each.test and each.kind in ("function", "method", "class")
-        ]
+        symbols = records(await tools.result("symbol_find", name=parts[-1], limit=6), Symbol) if len(parts) > 1 else []
+        own = [each for each in distinct(symbols) if not each.test and each.kind in ("function", "method", "class")]
         if len(own) == 1:
             found["symbols"] = {parts[-1]: dumped(own)}
             return True
@@ -115,9 +107,7 @@ async def _files(tools: Tools, paths: Sequence[str]) -> list[str]:
         for glob in (bare, f"**/{bare}"):
             listed = await tools.result("files_list", glob=glob, limit=20)
             if listed.status == "ok" and listed.value:
-                found.update(
-                    dict.fromkeys(sorted(listed.value, key=lambda each: (each.count("/"), each))[:5])
-                )
+                found.update(dict.fromkeys(sorted(listed.value, key=lambda each: (each.count("/"), each))[:5]))
                 break
     return list(found)
 
@@ -152,15 +142,13 @@ async def _nearest(tools: Tools, name: str, last: str) -> list[str]:
     if len(last) < 3:
         return []
     result = await tools.result("repo_search", pattern=_misspelt(last), limit=200)
-    words = {
-        word for hit in records(result, Hit) for word in re.findall(r"[A-Za-z_$][\w$]*", hit.excerpt.text)
-    } - {last}
+    words = {word for hit in records(result, Hit) for word in re.findall(r"[A-Za-z_$][\w$]*", hit.excerpt.text)} - {
+        last
+    }
     folded = {word.lower().replace("_", ""): word for word in sorted(words, reverse=True)}
     close = difflib.get_close_matches(last.lower().replace("_", ""), list(folded), n=6, cutoff=0.75)
     rows = await asyncio.gather(*(tools.result("symbol_find", name=folded[each], limit=1) for each in close))
-    return [folded[each] for each, row in zip(close, rows, strict=True) if row.status == "ok" and row.value][
-        :3
-    ]
+    return [folded[each] for each, row in zip(close, rows, strict=True) if row.status == "ok" and row.value][:3]
 
 
 def _misspelt(name: str) -> str:

@@ -64,8 +64,7 @@ def answer(asked: Asked, located: Located, surveyed: Surveyed, sheet: Sheet, cov
 
 def _is_side(path: str) -> bool:
     return any(
-        part in ("test", "tests", "docs", "doc", "examples", "example", "node_modules")
-        for part in path.split("/")
+        part in ("test", "tests", "docs", "doc", "examples", "example", "node_modules") for part in path.split("/")
     )
 
 
@@ -74,10 +73,7 @@ def _say_readme(readme: FileSlice, sheet: Sheet) -> None:
     sheet.block()
     for paragraph in readme.excerpt.text.split("\n\n"):
         text = " ".join(paragraph.lstrip("> ").split())
-        is_markup = (
-            text.startswith(("#", "[", "!", "<", "=", "-", "..", "|", "```", "*", ":"))
-            or "](http" in text[:40]
-        )
+        is_markup = text.startswith(("#", "[", "!", "<", "=", "-", "..", "|", "```", "*", ":")) or "](http" in text[:40]
         if not is_markup and len(text.split()) >= 5:
             said = sentence(text, 240)
             sheet.say(f"{readme.path} says: “{_plain(said)}”", sheet.cite(readme.excerpt, said))
@@ -90,7 +86,8 @@ def _plain(text: str) -> str:
 
 def _say_module(outline: Outline, sheet: Sheet) -> None:
     symbols = sorted(
-        outline.symbols, key=lambda each: (each.kind in ("variable", "constant"), each.name.startswith("_"))
+        outline.symbols,
+        key=lambda each: (each.kind != "class", each.kind in ("variable", "constant"), each.name[:1] == "_"),
     )
     named = symbols[0] if symbols else None
     doc = outline.doc.text if outline.doc is not None else ""

@@ -47,7 +47,7 @@ def understood(question: str, attachments: Sequence[str] = (), history: Sequence
     question = question[:LONGEST]
     past = _past(history)
     own = POLITE.sub("", question).strip()
-    if past and (follow := _following(own, past)):
+    if past and (follow := _following(question, past)):
         return follow
     asked = _read(question, own, attachments)
     if past and not asked["names"] and not asked["paths"] and not asked["trace"] and IT.search(own):
@@ -199,9 +199,7 @@ def _following(own: str, past: Asked) -> Asked | None:
     if match is None or IT.search(own) or len(own.split()) > 8:
         return None
     found = object_of(match.group("x"))
-    asking = re.match(
-        r"(?:who|where|what|which|how|why|is|are|does|do|list|show)\b", match.group("x"), re.IGNORECASE
-    )
+    asking = re.match(r"(?:who|where|what|which|how|why|is|are|does|do|list|show)\b", match.group("x"), re.IGNORECASE)
     if asking or not (found.names or found.paths):
         return None
     return Asked(
@@ -225,9 +223,7 @@ def _with_subject(asked: Asked, own: str, past: Asked) -> Asked:
         count=1,
     )
     text = re.sub(rf"`{re.escape(subject)}`\s+tests?\b", f"tests for `{subject}`", text)
-    text = re.sub(
-        rf"`{re.escape(subject)}`\s+(callers|usages|methods|subclasses)\b", rf"\1 of `{subject}`", text
-    )
+    text = re.sub(rf"`{re.escape(subject)}`\s+(callers|usages|methods|subclasses)\b", rf"\1 of `{subject}`", text)
     text = re.sub(r"^(?:and|but|so|also|what about|how about)\s+", "", text, flags=re.IGNORECASE)
     again = _read(text, text, ())
     if past["paths"] and not again["paths"] and past["names"]:

@@ -19,9 +19,7 @@ _WEIGHTS = {"called": 2.0, "frame": 3.0, "path": 3.0, "name": 2.0, "words": 1.5,
 _SIDE = re.compile(
     r"(?:^|/)(?:docs?|examples?|bench(?:marks)?|scripts|vendor)/|\.(?:md|rst|txt|lock|json|ya?ml|toml|cfg)$"
 )
-_TEST = re.compile(
-    r"(?:^|/)(?:tests?|specs?|__tests__)/|(?:^|/)test_|_test\.|\.(?:test|spec)\.|(?:^|/)conftest\."
-)
+_TEST = re.compile(r"(?:^|/)(?:tests?|specs?|__tests__)/|(?:^|/)test_|_test\.|\.(?:test|spec)\.|(?:^|/)conftest\.")
 _SHOWN = 8
 _RANKED = 20
 
@@ -47,19 +45,12 @@ async def read(asked: Asked, located: Located, tools: Tools) -> Weighed:
 
 def _edges(outline: dict[str, Any]) -> dict[str, Any]:
     """What of an outline counts here: who imports whom."""
-    return (
-        Outline.model_validate(outline)
-        .model_copy(update={"symbols": (), "doc": None})
-        .model_dump(mode="json")
-    )
+    return Outline.model_validate(outline).model_copy(update={"symbols": (), "doc": None}).model_dump(mode="json")
 
 
 def _stripped(text: str) -> str:
     """A report without the question around it."""
-    text = (
-        re.sub(r"(?is)^.{0,80}?\b(?:which|what|where)\b[^:?\n]{0,120}[:?]\s*", "", text.strip(), count=1)
-        or text
-    )
+    text = re.sub(r"(?is)^.{0,80}?\b(?:which|what|where)\b[^:?\n]{0,120}[:?]\s*", "", text.strip(), count=1) or text
     return text.strip()
 
 
@@ -115,11 +106,7 @@ def _signals(asked: Asked, located: Located, weighed: Weighed) -> Iterable[tuple
     for row in weighed.get("outlines", []):
         yield (
             "near",
-            [
-                path
-                for path in (*row["imports"], *row["imported_by"])
-                if "." in path and not _TEST.search(path)
-            ][:10],
+            [path for path in (*row["imports"], *row["imported_by"]) if "." in path and not _TEST.search(path)][:10],
         )
 
 
@@ -133,9 +120,7 @@ def answer(asked: Asked, located: Located, weighed: Weighed, sheet: Sheet) -> No
     if not rows:
         return
     top = rows[0][1]
-    sheet.ranked = [
-        Ranked(source=f"repo:{path}", score=round(score / top, 3)) for path, score, _ in rows[:_RANKED]
-    ]
+    sheet.ranked = [Ranked(source=f"repo:{path}", score=round(score / top, 3)) for path, score, _ in rows[:_RANKED]]
     sheet.block("Files this would most likely touch, best first:", bullets=True)
     for path, score, _ in [row for row in rows if not _TEST.search(row[0])][:_SHOWN]:
         _say_why(path, round(min(1.0, score / top), 2), asked, located, weighed, sheet)
@@ -144,16 +129,12 @@ def answer(asked: Asked, located: Located, weighed: Weighed, sheet: Sheet) -> No
         _say_why(path, round(min(1.0, score / top), 2), asked, located, weighed, sheet)
 
 
-def _say_why(
-    path: str, confidence: float, asked: Asked, located: Located, weighed: Weighed, sheet: Sheet
-) -> None:
+def _say_why(path: str, confidence: float, asked: Asked, located: Located, weighed: Weighed, sheet: Sheet) -> None:
     """The strongest passage in a file, named with its line."""
     for row in reversed(located.get("frames", [])):
         frame = Frame.model_validate(row)
         if frame.path == path and (cited := sheet.cite(frame.excerpt, line=frame.line)):
-            sheet.say(
-                f"{path}:{frame.line}, in the traceback: {code(cited.quote)}", cited, confidence=confidence
-            )
+            sheet.say(f"{path}:{frame.line}, in the traceback: {code(cited.quote)}", cited, confidence=confidence)
             return
     for name, rows in located.get("symbols", {}).items():
         for symbol in map(Symbol.model_validate, rows):
@@ -174,6 +155,4 @@ def best_line(hit: Hit, text: str, sheet: Sheet) -> Any:
     wanted = content(text[:3000])
     lines = hit.excerpt.text.split("\n")
     order = sorted(range(len(lines)), key=lambda index: (-len(content(lines[index]) & wanted), index))
-    return next(
-        (cited for index in order[:3] if (cited := sheet.cite(hit.excerpt, line=hit.start + index))), None
-    )
+    return next((cited for index in order[:3] if (cited := sheet.cite(hit.excerpt, line=hit.start + index))), None)

@@ -8,9 +8,7 @@ from groundswell.agents.drafts import Block, Draft
 from groundswell.core.records import Citation, Claim, Excerpt, Ranked
 
 _RANGE = re.compile(r"#L(\d+)(?:-L(\d+))?$")
-_BETWEEN = (
-    r"(?:[\s*/#;>-]|<!--)+"  # what may stand between two words of a comment: line breaks and its markers
-)
+_BETWEEN = r"(?:[\s*/#;>-]|<!--)+"  # what may stand between two words of a comment: line breaks and its markers
 
 
 class Sheet:
@@ -32,9 +30,7 @@ class Sheet:
         """Begin a block; one without claims does not show."""
         self._blocks.append(Block(title=title, claims=[], bullets=bullets))
 
-    def say(
-        self, text: str, *cited: Citation | None, inferred: bool = False, confidence: float = 1.0
-    ) -> None:
+    def say(self, text: str, *cited: Citation | None, inferred: bool = False, confidence: float = 1.0) -> None:
         """Claim something. Without anything to cite it is not said."""
         citations = tuple(dict.fromkeys(each for each in cited if each is not None))
         if not citations:
@@ -50,16 +46,12 @@ class Sheet:
         """A citation of words in an excerpt, or of one of its lines; None where they do not stand there."""
         if excerpt is None or not excerpt.digest:
             return None
-        found = (
-            _line(excerpt, line) if line else _words(excerpt.text, quote) if quote else _first(excerpt.text)
-        )
+        found = _line(excerpt, line) if line else _words(excerpt.text, quote) if quote else _first(excerpt.text)
         if found is None:
             return None
         start, end = found
         self._places.setdefault(excerpt.digest, {})[excerpt.source] = None
-        return Citation(
-            evidence=excerpt.digest, source=_narrowed(excerpt, start, end), quote=excerpt.text[start:end]
-        )
+        return Citation(evidence=excerpt.digest, source=_narrowed(excerpt, start, end), quote=excerpt.text[start:end])
 
     def update(self) -> dict[str, Any]:
         """What a node returns."""

@@ -12,9 +12,7 @@ EXTENSIONS = (
 )
 _TICKED = re.compile(r"`([^`\n]{1,200})`")
 _QUOTED = re.compile(r"[\"“”']([A-Za-z_$][\w$.:#/-]{1,120}(?:\(\))?)[\"“”']")
-_PATH = re.compile(
-    rf"(?<![\w/@:.])(?:\./)?((?:[\w.@+-]+/)*[\w@+-][\w.@+-]*\.(?:{EXTENSIONS}))(?::(\d+))?(?![\w/])"
-)
+_PATH = re.compile(rf"(?<![\w/@:.])(?:\./)?((?:[\w.@+-]+/)*[\w@+-][\w.@+-]*\.(?:{EXTENSIONS}))(?::(\d+))?(?![\w/])")
 _FOLDER = re.compile(r"(?<![\w/:@.])((?:[\w.@+-]+/)+[\w.@+-]*)(?![\w/:])")
 _IDENTIFIER = re.compile(
     r"(?<![\w./$@-])("
@@ -30,6 +28,7 @@ _KIND = (
     r"(?:function|method|class|interface|type|struct|enum|trait|variable|constant|module|package|macro|decorator|hook|"
     r"component|symbol|property|attribute|field|object|helper|util|exception|error class|dataclass|mixin|protocol)"
 )
+_KINDS = frozenset(re.findall(r"[a-z]+", _KIND)) | {"one", "file", "code"}
 _AFTER_KIND = re.compile(rf"\b{_KIND}s?\s+(?:called\s+|named\s+)?([A-Za-z_$][\w$.]*)", re.IGNORECASE)
 _BEFORE_KIND = re.compile(rf"\b([A-Za-z_$][\w$.]*)\s+{_KIND}\b", re.IGNORECASE)
 _ABBREVIATIONS = frozenset({"e.g", "i.e", "etc", "vs", "a.k.a"})
@@ -101,7 +100,7 @@ def object_of(phrase: str) -> Subjects:
     if given.names or given.paths:
         return given
     words = trimmed(phrase)
-    if re.fullmatch(r"[A-Za-z_$][\w$.:#-]*", words) and words.lower() not in STOP:
+    if re.fullmatch(r"[A-Za-z_$][\w$.:#-]*", words) and words.lower() not in STOP | _KINDS:
         return Subjects((words.rstrip(".:"),), (), words)
     inner = implied(phrase)
     return Subjects(inner, (), words)
@@ -130,9 +129,7 @@ def spellings(phrase: str) -> list[str]:
 
 def keywords(text: str) -> list[str]:
     """The words of a question that say what it is about."""
-    found = dict.fromkeys(
-        word for word in re.findall(r"[A-Za-z][A-Za-z0-9_]+", text) if word.lower() not in _ASKING
-    )
+    found = dict.fromkeys(word for word in re.findall(r"[A-Za-z][A-Za-z0-9_]+", text) if word.lower() not in _ASKING)
     return [word for word in found if word.lower() not in STOP]
 
 
@@ -162,9 +159,7 @@ def _sort_in(text: str, names: dict[str, None], paths: dict[str, None]) -> None:
 
 def _words(text: str) -> Iterator[str]:
     """The name in a piece of code: `def retry(`, `class A(B):`, `import x`."""
-    match = re.match(
-        rf"(?:export\s+|async\s+|pub\s+)*(?:def|func|fn|const|let|var|new|{_KIND})\s+([\w$.]+)", text
-    )
+    match = re.match(rf"(?:export\s+|async\s+|pub\s+)*(?:def|func|fn|const|let|var|new|{_KIND})\s+([\w$.]+)", text)
     if match:
         yield match.group(1)
     elif re.fullmatch(r"[A-Z_][A-Z0-9_-]+|--?[a-z][\w-]+", text):

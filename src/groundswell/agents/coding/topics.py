@@ -14,9 +14,7 @@ from groundswell.core.records import Hit
 
 _SHOWN = 6
 _ENOUGH = 0.5  # of the question's words that a passage must have, in its text, its name or its path
-_SIDE = re.compile(
-    r"(?:^|/)(?:docs?|examples?|tests?|bench(?:marks)?)/|\.(?:md|rst|txt|lock|json|ya?ml|toml)$"
-)
+_SIDE = re.compile(r"(?:^|/)(?:docs?|examples?|tests?|bench(?:marks)?)/|\.(?:md|rst|txt|lock|json|ya?ml|toml)$")
 
 
 class Nothing(TypedDict):
@@ -38,9 +36,7 @@ def answer(asked: Asked, located: Located, read_: Any, sheet: Sheet) -> None:
         best = max((share for _, share in fits), default=0.0)
         if hits and best > 0:
             near = ", ".join(dict.fromkeys(hit.path for hit in hits[:3]))
-            sheet.missing.append(
-                f"no passage has most of the words of the question; the nearest are in {near}"
-            )
+            sheet.missing.append(f"no passage has most of the words of the question; the nearest are in {near}")
         return
     order = {id(hit): rank for rank, (hit, _) in enumerate(good)}
     good.sort(
@@ -84,11 +80,7 @@ def _say(hit: Hit, confidence: float, asked: Asked, sheet: Sheet) -> None:
     quote = best.quote if best else head.quote
     if name and re.search(rf"\b{re.escape(name)}\b", hit.excerpt.text):
         start = next(
-            (
-                n
-                for n, text in enumerate(hit.excerpt.text.split("\n"))
-                if re.search(rf"\b{re.escape(name)}\b", text)
-            ),
+            (n for n, text in enumerate(hit.excerpt.text.split("\n")) if re.search(rf"\b{re.escape(name)}\b", text)),
             0,
         )
         cited = sheet.cite(hit.excerpt, line=hit.start + start)

@@ -96,11 +96,7 @@ async def import_lines(tools: Tools, path: str, importers: Sequence[str]) -> lis
     """The line of each file that imports a module."""
     if not importers:
         return []
-    parts = [
-        part
-        for part in re.sub(r"\.\w+$", "", path).split("/")
-        if part not in ("index", "__init__", "mod", "src")
-    ]
+    parts = [part for part in re.sub(r"\.\w+$", "", path).split("/") if part not in ("index", "__init__", "mod", "src")]
     word = re.escape(parts[-1]) if parts else r"\w"
     if path.endswith(".go"):
         word = re.escape(path.split("/")[-2]) if "/" in path else r"\w"
@@ -114,19 +110,13 @@ async def import_lines(tools: Tools, path: str, importers: Sequence[str]) -> lis
     return dumped(list(first.values())[:40])
 
 
-async def _heads(
-    tools: Tools, callers: Sequence[str], references: Sequence[Reference]
-) -> dict[str, dict[str, Any]]:
+async def _heads(tools: Tools, callers: Sequence[str], references: Sequence[Reference]) -> dict[str, dict[str, Any]]:
     """The definitions of the functions that the uses stand in."""
     paths = {each.caller: each.path for each in reversed(references)}
     rows = await asyncio.gather(
         *(tools.result("symbol_find", name=caller, path=paths[caller], limit=1) for caller in callers)
     )
-    found = {
-        caller: symbols[0]
-        for caller, row in zip(callers, rows, strict=True)
-        if (symbols := records(row, Symbol))
-    }
+    found = {caller: symbols[0] for caller, row in zip(callers, rows, strict=True) if (symbols := records(row, Symbol))}
     classes = {(_owner(symbol), symbol.path) for symbol in found.values() if symbol.kind == "method"}
     wanted = sorted(each for each in classes if each[0])[:_CLASSES]
     owners = await asyncio.gather(
@@ -169,9 +159,7 @@ def answer(asked: Asked, located: Located, used: Used, sheet: Sheet) -> None:
                 confidence=each.confidence,
             )
     if doubtful := used.get("doubtful", 0) - len(used.get("maybe", [])):
-        sheet.missing.append(
-            f"{counted(doubtful, 'more line')} may use it or another {name}: only the name says so"
-        )
+        sheet.missing.append(f"{counted(doubtful, 'more line')} may use it or another {name}: only the name says so")
     if (more := used.get("sure", 0) - len(references)) > 0:
         sheet.missing.append(f"{counted(more, 'more use')}: name a class or a file to narrow them")
 
@@ -193,9 +181,7 @@ def _say_definition(asked: Asked, located: Located, sheet: Sheet) -> None:
         sheet.say(f"There is also {where}.", *(sheet.cite(symbol.excerpt) for symbol in others[:3]))
 
 
-def _say_users(
-    references: Sequence[Reference], used: Used, name: str, sheet: Sheet, *, is_certain: bool
-) -> None:
+def _say_users(references: Sequence[Reference], used: Used, name: str, sheet: Sheet, *, is_certain: bool) -> None:
     by_file: dict[str, list[Reference]] = defaultdict(list)
     for each in references:
         by_file[each.path].append(each)
@@ -253,9 +239,7 @@ def _say_file(path: str, rows: Sequence[Reference], used: Used, sheet: Sheet) ->
 def _say_subclasses(path: str, uses: Sequence[Reference], sheet: Sheet) -> None:
     """Each by the name that stands in its line."""
     for each in uses[:20]:
-        name = re.search(
-            r"\b(?:class|interface|type|struct|trait|impl|enum)\s+([A-Za-z_$][\w$]*)", each.excerpt.text
-        )
+        name = re.search(r"\b(?:class|interface|type|struct|trait|impl|enum)\s+([A-Za-z_$][\w$]*)", each.excerpt.text)
         who = f"`{name.group(1)}` in {path}:{each.line}" if name else f"{path}:{each.line}"
         sheet.say(f"{who} inherits from it.", sheet.cite(each.excerpt), confidence=each.confidence)
     if len(uses) > 20:
@@ -306,7 +290,4 @@ def say_importers(sheet: Sheet, rows: Sequence[dict[str, Any]], most: int) -> No
 
 
 def _is_test(path: str) -> bool:
-    return (
-        re.search(r"(?:^|/)(?:tests?|spec|__tests__)/|(?:^|[/_.])test[_.]|[_.](?:test|spec)\.", path)
-        is not None
-    )
+    return re.search(r"(?:^|/)(?:tests?|spec|__tests__)/|(?:^|[/_.])test[_.]|[_.](?:test|spec)\.", path) is not None

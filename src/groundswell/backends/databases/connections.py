@@ -10,7 +10,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from groundswell.core.errors import Conflict, Unavailable
+from groundswell.core.errors import Conflict, Invalid, Unavailable
 from groundswell.core.records import Fact
 
 APPEND = "SELECT append(%s, %s, %s)"
@@ -101,6 +101,9 @@ class Database:
             raise Unavailable("database_busy", "no database connection came free in time", DOWN_HINT) from error
         except (psycopg.errors.DiskFull, psycopg.errors.ConfigurationLimitExceeded) as error:
             raise Unavailable("database_full", f"PostgreSQL cannot store more: {error}", FULL_HINT) from error
+        except (psycopg.DataError, UnicodeEncodeError) as error:  # such as a zero byte in a text
+            message = f"this cannot be stored: {str(error).splitlines()[0]}"
+            raise Invalid("bad_value", message, "leave out what is no text") from error
         except psycopg.errors.OutOfMemory as error:
             raise Unavailable("database_full", f"PostgreSQL is out of memory: {error}", FULL_HINT) from error
         except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:

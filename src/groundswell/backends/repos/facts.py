@@ -32,16 +32,18 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar
 
 import ormsgpack
 
-VERSION = 3  # of extractors and format: facts of another version are made anew
+VERSION = 4  # of extractors and format: facts of another version are made anew
 
 MODULE = -1
 LAST_LINE = 1 << 30
 
 Chain = tuple[str, ...]
+Key = TypeVar("Key", str, int)
 
 # flags of a definition
 EXPORTED = 1  # other modules may use it by name
@@ -131,8 +133,9 @@ class FileFacts:
     exports: dict[str, Chain] = field(default_factory=dict[str, Chain])  # where it differs from the local name
     settings: dict[str, Any] = field(default_factory=dict[str, Any])  # what a project file (go.mod) says
     problem: str = ""  # "syntax": parsed only roughly
-    _uses: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
-    _bindings: dict[int, list[Any]] = field(default_factory=dict[int, list[Any]])
+    # rows; of facts that were unpacked still bytes, since most of them are never asked for
+    _uses: dict[str, list[Any] | bytes] = field(default_factory=dict[str, list[Any] | bytes])
+    _bindings: dict[int, list[Any] | bytes] = field(default_factory=dict[int, list[Any] | bytes])
 
     def names(self) -> Iterator[str]:
         """Every name used or imported here: what the postings hold."""
@@ -144,7 +147,7 @@ class FileFacts:
 
     def uses(self, name: str) -> Iterator[Use]:
         """Where a name is used."""
-        for prefix, kind, line, scope in self._uses.get(name, ()):
+        for prefix, kind, line, scope in _rows(self._uses, name):
             yield Use((*_split(prefix), name) if prefix else (name,), kind, line, scope)
 
     def all_uses(self) -> Iterator[Use]:
@@ -154,7 +157,7 @@ class FileFacts:
 
     def bindings(self, scope: int, name: str = "") -> Iterator[Binding]:
         """What is bound in a scope: all of it, or one name."""
-        for row in self._bindings.get(scope, ()):
+        for row in _rows(self._bindings, scope):
             if not name or row[0] == name:
                 yield Binding(scope, row[0], _types(row[1]), row[2], row[3], row[4])
 
@@ -189,7 +192,7 @@ class Builder:
         if not chain or not is_name(chain[-1]):
             return
         row = (_join(chain[:-1]), kind, line, scope)
-        self.facts._uses.setdefault(chain[-1], []).append(row)  # pyright: ignore[reportPrivateUsage]
+        _add(self.facts._uses, chain[-1], row)  # pyright: ignore[reportPrivateUsage]
 
     def bind(
         self,
@@ -209,7 +212,7 @@ class Builder:
             row[2] = row[2] or parameter
             return
         row = self._bound[key] = [name, packed, parameter, line, end_line]
-        self.facts._bindings.setdefault(scope, []).append(row)  # pyright: ignore[reportPrivateUsage]
+        _add(self.facts._bindings, scope, row)  # pyright: ignore[reportPrivateUsage]
 
 
 def module_marks(module: str) -> tuple[str, ...]:
@@ -245,8 +248,8 @@ def pack(facts: FileFacts) -> bytes:
         [_pack_definition(d) for d in facts.definitions],
         [tuple(entry) for entry in facts.imports],
         {name: _join(chain) for name, chain in facts.exports.items()},
-        facts._uses,  # pyright: ignore[reportPrivateUsage]
-        facts._bindings,  # pyright: ignore[reportPrivateUsage]
+        {name: _packed(rows) for name, rows in facts._uses.items()},  # pyright: ignore[reportPrivateUsage]
+        {scope: _packed(rows) for scope, rows in facts._bindings.items()},  # pyright: ignore[reportPrivateUsage]
     )
     return ormsgpack.packb(
         (head, zlib.compress(ormsgpack.packb(body, option=ormsgpack.OPT_NON_STR_KEYS), 1)),
@@ -293,10 +296,29 @@ def unpack(data: bytes) -> FileFacts:
     )
 
 
+def _rows(table: dict[Key, list[Any] | bytes], key: Key) -> Sequence[Any]:
+    """The rows under a key, decoded where they are still bytes."""
+    rows = table.get(key, ())
+    if isinstance(rows, bytes):
+        rows = table[key] = ormsgpack.unpackb(rows)
+    return rows
+
+
+def _add(table: dict[Key, list[Any] | bytes], key: Key, row: Any) -> None:
+    rows = table.setdefault(key, [])
+    assert isinstance(rows, list)  # nobody adds to facts that were unpacked
+    rows.append(row)
+
+
+def _packed(rows: list[Any] | bytes) -> bytes:
+    return rows if isinstance(rows, bytes) else ormsgpack.packb(rows)
+
+
 def _join(chain: Sequence[str]) -> str:
     return ".".join(chain)
 
 
+@lru_cache(1 << 16)
 def _split(chain: str) -> Chain:
     return tuple(chain.split(".")) if chain else ()
 

@@ -316,7 +316,7 @@ class _Reader:
         text = name.text()
         if text[:1].isupper():
             flags |= facts.EXPORTED
-        number = self.builder.define(
+        return self.builder.define(
             Definition(
                 text,
                 kind,
@@ -332,7 +332,6 @@ class _Reader:
                 owner=owner,
             )
         )
-        return number
 
     def _type_declaration(self, node: SgNode, at: Where) -> None:
         for spec in node.named_children():
@@ -490,8 +489,6 @@ class _Reader:
                 types = [one for written in listed for one in kinds_of(written, at.generics)] or kinds(value, at)
                 self._bind(name, types, here)
             self._all(case.named_children(), here)
-
-    # -- imports
 
     def _imports(self, node: SgNode, at: Where) -> None:
         listed = [spec for part in node.named_children() for spec in (part.named_children() or [part])]

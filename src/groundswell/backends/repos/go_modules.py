@@ -17,7 +17,7 @@ def project_facts(path: str, text: str) -> FileFacts:
     facts = FileFacts("go-module", text.count("\n") + 1)
     if found := _MODULE.search(text):
         facts.settings["module"] = found[1]
-    facts.settings["replace"] = {old: new for old, new in _REPLACE.findall(text)}
+    facts.settings["replace"] = dict(_REPLACE.findall(text))
     return facts
 
 

@@ -14,13 +14,25 @@ Generics = Mapping[str, tuple[Kind, ...]]  # a type parameter and its constraint
 UNKNOWN: Chain = ("@unknown",)
 LITERAL: Kind = (("@literal",), -1)
 BASIC = frozenset(
-    "bool string int int8 int16 int32 int64 uint uint8 uint16 uint32 uint64 uintptr byte rune float32 float64 "
-    "complex64 complex128 any comparable".split()
+    """
+    bool string int int8 int16 int32 int64 uint uint8 uint16 uint32 uint64 uintptr byte rune float32 float64
+    complex64 complex128 any comparable
+    """.split()  # noqa: SIM905
 )
 _DEPTH = 60  # of nesting that is followed
 _VALUES = frozenset(
-    "interpreted_string_literal raw_string_literal int_literal float_literal rune_literal imaginary_literal true false "
-    "nil iota".split()
+    [
+        "interpreted_string_literal",
+        "raw_string_literal",
+        "int_literal",
+        "float_literal",
+        "rune_literal",
+        "imaginary_literal",
+        "true",
+        "false",
+        "nil",
+        "iota",
+    ]
 )
 
 
@@ -33,7 +45,9 @@ class Where:
     top: bool = True  # whether a variable is a definition
     anonymous: bool = False  # inside a function without a name
     generics: Generics = field(default_factory=dict[str, tuple[Kind, ...]])
-    names: dict[str, str] = field(default_factory=dict[str, str])  # locals seen here, and what they are called in the facts
+    names: dict[str, str] = field(
+        default_factory=dict[str, str]
+    )  # locals seen here, and what they are called in the facts
     own: set[str] = field(default_factory=set[str])  # those of the innermost block
 
     def inside(self, **changes: Any) -> "Where":
@@ -217,6 +231,11 @@ def _literal_function(node: SgNode, at: Where, depth: int) -> Sequence[Kind]:
     return list(_function(node, at.generics))
 
 
+def _value(node: SgNode, at: Where, depth: int) -> Sequence[Kind]:
+    del node, at, depth
+    return (LITERAL,)
+
+
 _EXPRESSIONS = {
     "selector_expression": _selector,
     "call_expression": _call,
@@ -228,5 +247,5 @@ _EXPRESSIONS = {
     "parenthesized_expression": _same,
     "slice_expression": _same,
     "func_literal": _literal_function,
-    "binary_expression": lambda *_: (LITERAL,),
+    "binary_expression": _value,
 }

@@ -112,13 +112,13 @@ class Indexer:
             await self.vectors.upsert(tenant, collection, points)
 
     async def _read(self, tree: Tree, entries: Sequence[Entry]) -> AsyncIterator[list[ReadFile]]:
-        """Batches as workers finish them, a bounded number at once."""
+        """Batches as workers finish them; as many wait as are worked on, so that no worker waits for the store."""
         total = sum(max(entry.size, 0) for entry in entries)
         waiting = _batches(entries, min(_BATCH_BYTES, total // (2 * self.limits.parallel) + 1))
         running: set[asyncio.Task[list[ReadFile]]] = set()
         try:
             while True:
-                while len(running) < self.limits.parallel and (batch := next(waiting, None)):
+                while len(running) < 2 * self.limits.parallel and (batch := next(waiting, None)):
                     running.add(asyncio.create_task(self._read_batch(tree, batch)))
                 if not running:
                     return

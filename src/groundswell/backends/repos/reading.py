@@ -74,8 +74,13 @@ def decoded(data: bytes) -> str:
     """Text, whatever the bytes are; what is broken becomes U+FFFD, and lines stay lines."""
     for mark, encoding in _MARKS:
         if data.startswith(mark):
-            return data[len(mark) :].decode(encoding, errors="replace").replace("\r\n", "\n")
-    return data.decode(errors="replace").replace("\r\n", "\n")
+            return _as_lines(data[len(mark) :].decode(encoding, errors="replace"))
+    return _as_lines(data.decode(errors="replace"))
+
+
+def _as_lines(text: str) -> str:
+    """PostgreSQL stores no zero byte; one far down in a file does not make it binary."""
+    return text.replace("\r\n", "\n").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 _MARKS = (

@@ -15,7 +15,7 @@ from groundswell.backends.repos.indexer import Indexed, Indexer, Limits
 from groundswell.backends.repos.indexer import Progress as Tell
 from groundswell.backends.repos.repository import IndexedRepo
 from groundswell.backends.repos.searching import Searcher
-from groundswell.backends.repos.source import CloneLimits, open_tree
+from groundswell.backends.repos.source import CloneLimits, located, open_tree
 from groundswell.backends.repos.trees import Tree
 from groundswell.core.ports import CollectionInfo, Embedder, Vectors, Workers
 
@@ -85,6 +85,10 @@ class Repositories:
         self._opening.pop(key, None)
         if not task.cancelled():
             task.exception()  # whoever still waits has it
+
+    async def located(self, source: str) -> str:
+        """What a source leads to: of a folder, the repository that it lies in, links followed. Raises NotFound."""
+        return await asyncio.to_thread(located, source)
 
     async def embedded(self, source: str, *, tenant: str) -> None:
         """Wait until a repository that was opened has all its dense vectors."""

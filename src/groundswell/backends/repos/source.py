@@ -45,6 +45,12 @@ async def open_tree(source: str, cache: Path, limits: CloneLimits | None = None)
     raise _bad(source, "this is no source")
 
 
+def located(source: str) -> str:
+    """What a source leads to: of a folder, the repository that it lies in, links followed. Raises NotFound."""
+    scheme, _, rest = source.partition(":")
+    return f"path:{git.find_top(Path(rest))[0]}" if scheme == "path" else source
+
+
 def _bad(source: str, why: str) -> ToolFailed:
     hint = "Write `path:/folder` for a repository on this machine, or `https://host/owner/name`."
     shown = source if "@" not in source else source.rpartition("@")[2]

@@ -21,6 +21,12 @@ class Part(Record):
     kind: Literal["text", "attachment"] = "text"
     text: str
 
+    @field_validator("text")
+    @classmethod
+    def _storable(cls, value: str) -> str:
+        """What is piped in may be anything; PostgreSQL stores no zero byte."""
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
 
 class Message(Record):
     """What one side said."""

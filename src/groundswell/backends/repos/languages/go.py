@@ -5,9 +5,11 @@ from groundswell.backends.repos.go_modules import members, module, project_facts
 from groundswell.backends.repos.language import Language
 
 _UNIVERSE = frozenset(
-    "append cap clear close complex copy delete imag len make max min new panic print println real recover "
-    "any bool byte comparable complex64 complex128 error float32 float64 int int8 int16 int32 int64 rune string "
-    "uint uint8 uint16 uint32 uint64 uintptr true false iota nil".split()
+    """
+    append cap clear close complex copy delete imag len make max min new panic print println real recover
+    any bool byte comparable complex64 complex128 error float32 float64 int int8 int16 int32 int64 rune
+    string uint uint8 uint16 uint32 uint64 uintptr true false iota nil
+    """.split()  # noqa: SIM905
 )
 
 languages = (
@@ -27,10 +29,10 @@ languages = (
         name="go-module",
         filenames=("go.mod",),
         extract=project_facts,
-        module=lambda path, project: path,  # noqa: ARG005
-        members=lambda key, project: (key,),  # noqa: ARG005
+        module=lambda path, project: path,
+        members=lambda key, project: (key,),
         resolve=resolve,
         submodule=submodule,
-        qualified=lambda path, project: path,  # noqa: ARG005
+        qualified=lambda path, project: path,
     ),
 )

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from functools import partial
 
-from groundswell.backends.repos.ecmascript_facts import extract
-from groundswell.backends.repos.ecmascript_modules import PROJECT_FILES, project_facts, qualified, resolve
+from groundswell.backends.repos.ecmascript.facts import extract
+from groundswell.backends.repos.ecmascript.resolution import PROJECT_FILES, project_facts, qualified, resolve
 from groundswell.backends.repos.language import Language, Project
 
 
@@ -27,13 +27,15 @@ def submodule(key: str, name: str, project: Project) -> str:
 
 
 _GLOBALS = frozenset(
-    "Array ArrayBuffer BigInt Boolean Buffer DataView Date Error Function Infinity Intl JSON Map Math NaN Number "
-    "Object Promise Proxy RangeError ReferenceError Reflect RegExp Set String Symbol SyntaxError TypeError URL "
-    "URLSearchParams Uint8Array WeakMap WeakSet WeakRef arguments clearTimeout clearInterval console "
-    "decodeURIComponent document encodeURIComponent fetch globalThis isNaN parseFloat parseInt process queueMicrotask "
-    "require setImmediate setInterval setTimeout structuredClone undefined window Partial Readonly Record Pick Omit "
-    "Exclude Extract NonNullable Parameters ReturnType InstanceType Awaited Required ReadonlyArray PromiseLike "
-    "Iterable Iterator AsyncIterable Generator".split()
+    """
+    Array ArrayBuffer BigInt Boolean Buffer DataView Date Error Function Infinity Intl JSON Map Math NaN
+    Number Object Promise Proxy RangeError ReferenceError Reflect RegExp Set String Symbol SyntaxError
+    TypeError URL URLSearchParams Uint8Array WeakMap WeakSet WeakRef arguments clearTimeout clearInterval
+    console decodeURIComponent document encodeURIComponent fetch globalThis isNaN parseFloat parseInt
+    process queueMicrotask require setImmediate setInterval setTimeout structuredClone undefined window
+    Partial Readonly Record Pick Omit Exclude Extract NonNullable Parameters ReturnType InstanceType Awaited
+    Required ReadonlyArray PromiseLike Iterable Iterator AsyncIterable Generator
+    """.split()  # noqa: SIM905
 )
 
 

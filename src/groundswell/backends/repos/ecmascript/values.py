@@ -6,15 +6,18 @@ from typing import Any
 
 from ast_grep_py import SgNode
 
-from groundswell.backends.repos.ecmascript_types import LITERAL, Generics, Kind, kinds_of
+from groundswell.backends.repos.ecmascript.types import LITERAL, Generics, Kind, kinds_of
 from groundswell.backends.repos.facts import LAST_LINE, MODULE, Builder, Chain, Import
 
 UNKNOWN: Chain = ("@unknown",)
 _LITERALS = frozenset(
-    "string template_string number true false null undefined regex this_type unary_expression update_expression".split()
+    """
+    string template_string number true false null undefined regex this_type unary_expression
+    update_expression
+    """.split()  # noqa: SIM905
 )
 _INNER = frozenset(
-    "parenthesized_expression non_null_expression satisfies_expression await_expression spread_element".split()
+    ["parenthesized_expression", "non_null_expression", "satisfies_expression", "await_expression", "spread_element"]
 )
 _ELEMENT_OF = frozenset(("get", "at", "find", "findLast", "pop", "shift", "next"))  # what a container's method gives
 _SAME_AS = frozenset(("filter", "slice", "concat", "reverse", "sort", "values", "toSorted", "splice"))
@@ -104,7 +107,9 @@ class Values:
             return ()
         if module := required(node):
             return (((self.require(node, module, at),), -1),)
-        found = [((*chain, "()"), slot) for chain, slot in self.kinds(function, at, depth) if chain != UNKNOWN]
+        found: list[Kind] = [
+            ((*chain, "()"), slot) for chain, slot in self.kinds(function, at, depth) if chain != UNKNOWN
+        ]
         if function.kind() == "member_expression":
             found += self._container(function, at, depth)
             found += self._copied(function, node, at, depth)

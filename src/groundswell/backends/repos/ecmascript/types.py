@@ -11,13 +11,17 @@ Kind = tuple[Chain, int]  # a chain, and which of several results it is (-1: the
 Generics = Mapping[str, tuple[Kind, ...]]  # a type parameter and what it extends
 
 ELEMENTS = frozenset(
-    "Array ReadonlyArray ArrayLike Set ReadonlySet WeakSet Iterable Iterator IterableIterator Generator "
-    "AsyncIterable AsyncIterator AsyncIterableIterator AsyncGenerator Map ReadonlyMap WeakMap Record".split()
+    """
+    Array ReadonlyArray ArrayLike Set ReadonlySet WeakSet Iterable Iterator IterableIterator Generator
+    AsyncIterable AsyncIterator AsyncIterableIterator AsyncGenerator Map ReadonlyMap WeakMap Record
+    """.split()  # noqa: SIM905
 )
 VALUE_IS_SECOND = frozenset(("Map", "ReadonlyMap", "WeakMap", "Record"))
 TRANSPARENT = frozenset(
-    "Promise PromiseLike Awaited Readonly Partial Required NonNullable Pick Omit Extract Exclude Mutable Writable "
-    "ThisType WeakRef InstanceType".split()
+    """
+    Promise PromiseLike Awaited Readonly Partial Required NonNullable Pick Omit Extract Exclude Mutable
+    Writable ThisType WeakRef InstanceType
+    """.split()  # noqa: SIM905
 )
 LITERAL: Kind = (("@literal",), -1)
 

@@ -1,0 +1,281 @@
+"""The coding agent answers on evidence: over tools that a test scripts, and over a real repository."""
+
+import json
+import subprocess
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from typing import Any
+
+import pytest
+
+from groundswell.agents.coding.graph import agent
+from groundswell.backends.repos.index import Stored
+from groundswell.backends.repos.repositories import Repositories
+from groundswell.core.records import Answer, Coverage, Excerpt, Reference, Symbol, Turn
+from groundswell.core.tool import Tool
+from groundswell.runtime.discovery import discover
+from groundswell.testing import DirectTools, ExactVectors, FakeContext, FakeTools, run_context
+
+COVERAGE = Coverage(revision="abc", files=2, parsed=2)
+GRAPH = agent.graph.compile()
+
+
+async def ask(tools: FakeTools, question: str, *attachments: str, history: tuple[Turn, ...] = ()) -> Answer:
+    context = run_context(tools, question, attachments, history)
+    state = await GRAPH.ainvoke({"question": question}, context=context)
+    json.dumps(state)  # a checkpoint holds nothing but JSON
+    return Answer.model_validate(state["answer"])
+
+
+def symbol(name: str, path: str, line: int, text: str, **fields: Any) -> Symbol:
+    return Symbol(
+        **{"qualified": name, "kind": "function", "language": "python", "end_line": line + 5, **fields},
+        name=name,
+        path=path,
+        line=line,
+        excerpt=Excerpt(source=f"repo:{path}#L{line}", text=text),
+    )
+
+
+async def test_every_definition_of_a_name_is_told_best_first() -> None:
+    found = [
+        symbol("retry", "src/a.py", 3, "def retry():"),
+        symbol("retry", "src/b.py", 9, "def retry(times):"),
+    ]
+    answer = await ask(FakeTools(repo_index=COVERAGE, symbol_find=found), "where is `retry` defined?")
+    assert [claim.citations[0].source for claim in answer.claims] == ["repo:src/a.py#L3", "repo:src/b.py#L9"]
+    assert answer.dropped == 0
+
+
+async def test_a_name_that_is_nowhere_gets_an_abstention_that_says_what_was_searched() -> None:
+    answer = await ask(FakeTools(repo_index=COVERAGE), "where is `frobnicate` defined?")
+    assert answer.text == ""
+    assert answer.claims == ()
+    assert any("frobnicate" in each for each in answer.missing)
+    assert any("2 files at abc" in each for each in answer.missing)
+
+
+async def test_what_a_name_alone_suggests_is_set_apart_with_its_confidence() -> None:
+    def reference(path: str, line: int, confidence: float) -> Reference:
+        excerpt = Excerpt(source=f"repo:{path}#L{line}", text=f"    retry({line})")
+        return Reference(
+            target="retry",
+            kind="call",
+            path=path,
+            line=line,
+            caller="",
+            confidence=confidence,
+            reason="",
+            excerpt=excerpt,
+        )
+
+    tools = FakeTools(
+        repo_index=COVERAGE,
+        symbol_find=[symbol("retry", "src/a.py", 3, "def retry():")],
+        references_find=[
+            reference("src/b.py", 4, 1.0),
+            reference("src/c.py", 7, 0.5),
+            reference("src/d.py", 2, 0.2),
+        ],
+    )
+    answer = await ask(tools, "who calls `retry`?")
+    assert "src/b.py calls it in line 4." in answer.text
+    assert "likely" in answer.text
+    assert {claim.text: claim.confidence for claim in answer.claims}["src/c.py calls it in line 7."] == 0.5
+    assert "src/d.py" not in answer.text
+    assert any("1 more line" in each for each in answer.missing)
+
+
+async def test_a_partial_index_is_named_in_the_answer() -> None:
+    coverage = Coverage(revision="abc", files=9, parsed=2, skipped={"beyond the limit": 7}, complete=False)
+    tools = FakeTools(repo_index=coverage, symbol_find=[symbol("retry", "a.py", 3, "def retry():")])
+    answer = await ask(tools, "where is `retry` defined?")
+    assert any("7 beyond the limit" in each for each in answer.missing)
+
+
+class MemoryFacts:
+    def __init__(self) -> None:
+        self.rows: dict[str, Stored] = {}
+
+    async def load(self, tenant: str, repo: str) -> Mapping[str, Stored]:
+        return dict(self.rows)
+
+    async def replace(self, tenant: str, repo: str, changed: Mapping[str, Stored], removed: Collection[str]) -> None:
+        self.rows.update(changed)
+
+
+class HereWorkers:
+    async def run(self, function: Callable[..., Any], *arguments: Any, seconds: float) -> Any:
+        return function(*arguments)
+
+
+FILES = {
+    "README.md": "# Shop\n\nShop keeps carts and sends orders to the warehouse.\n",
+    "shop/__init__.py": "",
+    "shop/net.py": '''"""Talks to the warehouse over HTTP."""
+
+import time
+
+
+class Gone(Exception):
+    """The warehouse does not answer."""
+
+
+def retry(function, attempts=3):
+    """Call a function again until it works.
+    The wait doubles after each attempt.
+    """
+    for attempt in range(attempts):
+        try:
+            return function()
+        except OSError:
+            time.sleep(2**attempt)
+    raise Gone("no attempt was answered")
+''',
+    "shop/cart.py": '''"""Carts and what they cost."""
+
+from shop.net import retry
+
+
+class Cart:
+    """What somebody wants to buy."""
+
+    def __init__(self, user):
+        self.user = user
+
+    def total(self, price):
+        """The price with the user's discount."""
+        return price * self.user.rate
+
+    def order(self):
+        return retry(lambda: self.total(1))
+
+
+def main():
+    Cart(None).order()
+
+
+if __name__ == "__main__":
+    main()
+''',
+    "tests/test_net.py": "from shop.net import retry\n\n\ndef test_retry():\n    assert retry(lambda: 1) == 1\n",
+}
+
+
+@pytest.fixture(scope="module")
+async def tools(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Callable[[], DirectTools]]:
+    folder = tmp_path_factory.mktemp("shop")
+    subprocess.run(["git", "init", "-q", str(folder)], check=True)  # noqa: ASYNC221  # a moment, in a fixture
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    repositories = Repositories(cache=folder, workers=HereWorkers(), store=MemoryFacts(), vectors=ExactVectors())
+    repo = await repositories.open(f"path:{folder}", tenant="local")
+    catalogue = discover("groundswell.tools", Tool)
+    yield lambda: DirectTools(catalogue, FakeContext(opened=repo, workers=HereWorkers()))
+    await repositories.close()
+
+
+Tools = Callable[[], DirectTools]
+
+
+async def test_a_definition_is_told_with_its_line_and_its_documentation(tools: Tools) -> None:
+    answer = await ask(tools(), "Where is retry defined?")
+    assert "`retry` is a function in shop/net.py:10: `def retry(function, attempts=3)`." in answer.text
+    assert "“Call a function again until it works.”" in answer.text
+    assert answer.claims[0].citations[0].source == "repo:shop/net.py#L10"
+    assert answer.dropped == 0
+
+
+async def test_callers_are_told_by_name_and_tests_apart(tools: Tools) -> None:
+    answer = await ask(tools(), "who calls `retry`?")
+    assert "- `Cart.order` in shop/cart.py calls it in line 17." in answer.text
+    assert answer.text.index("Tests that use") < answer.text.index("tests/test_net.py calls it in line 5.")
+    assert answer.dropped == 0
+
+
+async def test_a_follow_up_is_answered_about_the_same_function(tools: Tools) -> None:
+    question = "Where is `retry` defined?"
+    past = Turn(run="r", agent="coding", question=question, answer=await ask(tools(), question))
+    answer = await ask(tools(), "and who calls it?", history=(past,))
+    assert "shop/cart.py calls it in line 17" in answer.text
+
+
+async def test_a_module_is_told_in_its_own_words_and_by_what_it_defines(tools: Tools) -> None:
+    answer = await ask(tools(), "what does shop/net.py do?")
+    assert "“Talks to the warehouse over HTTP.”" in answer.text
+    assert "- `retry` (line 10): “Call a function again until it works.”" in answer.text
+    assert "shop/cart.py imports it in line 3." in answer.text
+    assert answer.dropped == 0
+
+
+async def test_a_function_is_told_with_what_it_raises(tools: Tools) -> None:
+    answer = await ask(tools(), "what does retry do?")
+    assert "Line 19 raises `Gone`." in answer.text
+    assert "“The wait doubles after each attempt.”" in answer.text
+
+
+async def test_the_members_of_a_class_are_listed(tools: Tools) -> None:
+    answer = await ask(tools(), "what methods does Cart have?")
+    assert "- `total` (line 12): “The price with the user's discount.”" in answer.text
+    assert "- `order` (line 16)" in answer.text
+
+
+TRACE = """Traceback (most recent call last):
+  File "/srv/app/shop/cart.py", line 25, in <module>
+    main()
+  File "/srv/app/shop/cart.py", line 14, in total
+    return price * self.user.rate
+AttributeError: 'NoneType' object has no attribute 'rate'
+"""
+
+
+async def test_a_traceback_is_told_from_its_innermost_line_with_a_likely_cause(tools: Tools) -> None:
+    answer = await ask(tools(), "what does this mean?", TRACE)
+    assert "In `total`, shop/cart.py:14: `return price * self.user.rate`" in answer.text
+    guess = next(claim for claim in answer.claims if claim.kind == "inferred")
+    assert guess.text == "`self.user` holds no object when `.rate` is read in line 14."
+    assert answer.dropped == 0
+
+
+async def test_a_line_that_is_another_one_here_is_not_explained(tools: Tools) -> None:
+    answer = await ask(tools(), "what does this mean?", TRACE.replace("line 14", "line 9"))
+    assert "def __init__" not in answer.text
+    assert any("another one here" in each for each in answer.missing)
+
+
+async def test_a_report_ranks_the_files_it_would_touch(tools: Tools) -> None:
+    question = "which files would this touch: `retry` should wait no longer than a minute between attempts"
+    answer = await ask(tools(), question)
+    assert answer.ranked[0].source == "repo:shop/net.py"
+    assert answer.ranked[0].score == 1.0
+    assert "shop/net.py:10 defines `retry`" in answer.text
+
+
+async def test_what_is_described_in_words_is_found(tools: Tools) -> None:
+    answer = await ask(tools(), "where are discounts computed?")
+    assert answer.claims[0].citations[0].source.startswith("repo:shop/cart.py#")
+
+
+async def test_the_repository_is_told_by_its_readme_and_its_entry_points(tools: Tools) -> None:
+    answer = await ask(tools(), "what does this repository do?")
+    assert "“Shop keeps carts and sends orders to the warehouse.”" in answer.text
+    assert "- shop/cart.py:24:" in answer.text
+
+
+async def test_a_misspelt_name_gets_a_question_back(tools: Tools) -> None:
+    answer = await ask(tools(), "where is `retyr` defined?")
+    assert answer.text == ""
+    assert "`retry`" in answer.question
+
+
+async def test_a_change_gets_what_was_found_and_says_that_it_needs_a_model(tools: Tools) -> None:
+    answer = await ask(tools(), "Refactor `retry` to use a decorator")
+    assert answer.needs_model
+    assert "shop/net.py:10" in answer.text
+
+
+@pytest.mark.parametrize("question", ["", "   ", "?", "hello", "`", "🦆", "where is"])
+async def test_what_asks_nothing_gets_no_guess(tools: Tools, question: str) -> None:
+    answer = await ask(tools(), question)
+    assert answer.claims == ()
+    assert answer.missing
