@@ -187,8 +187,12 @@ class Texts:
         return column is None or not any((a, b) <= place < (c, d) for a, b, c, d in self.comments[path])
 
     def declares(self, path: str, line: int, column: int) -> bool:
-        """Whether a name at a place is being defined: overloads and setters are listed as uses by some servers."""
-        text = self.lines[path][line - 1][:column] if path in self.lines else ""
+        """Whether a place defines a name (overloads, setters), or only says `this`: some servers list these as uses."""
+        if path not in self.lines:
+            return False
+        text = self.lines[path][line - 1][:column]
+        if re.match(r"this\b", self.lines[path][line - 1][column:]):
+            return True
         return bool(re.search(r"\b(def|class|function|func(\s*\([^)]*\))?)\s+$", text))
 
     def defines(self, path: str, line: int, name: str) -> bool:

@@ -195,7 +195,7 @@ def test_of_two_that_ask_one_starts_a_platform_and_up_takes_it_over(ground: Any)
         assert json.loads(ground.call("status", "--json").stdout)["started_by"] == "up"
         assert not psutil.pid_exists(status["pid"])
         os.kill(json.loads(ground.call("status", "--json").stdout)["pid"], signal.SIGHUP)
-        assert up.ends() == 0
+        assert up.ends() == 0, up.shown
     finally:
         up.close()
 

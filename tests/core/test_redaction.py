@@ -117,6 +117,10 @@ TOKEN = re.compile(r"x")
 the token limit is 4096, and a secret is not a password
 `Bearer token`
 headers = {"Authorization": f"Bearer {token}"}
+headers = {"Authorization": f"Bearer {fresh_token(self.api)}"}
+def __init__(self, password: bytes):
+"AWS::ApiGateway::ApiKey": "48205d4ffd7feba3",
+token = r"[-!#$%&0-9a-zA-Z]+"
 parser.add_argument("--password", help="the password")
 PWD=/home/someone
 commit 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b
@@ -329,11 +333,13 @@ def test_a_stream_never_holds_back_more_than_four_kilobytes(text):
 
 
 PIECES = st.sampled_from(
-    ["password", "token", "secret", " ", "\n", "\r\n", " = ", "=", ": ", '"', "'", "hunter2", "x1y2z3w4q5", "\\", "(", ")",
+    ["password", "token", "secret", " ", "\n", "\r\n", " = ", "=", ": ", '"', "'", "hunter2", "x1y2z3w4q5", "\\",
+     "(", ")",
      "[", "]", "{", "}", ",", ";", "&", "?", "://", "@", "user:pa55", "ghp_abcdefghijklmnopqrstuvwxyz0123", "sk-",
      "AKIAIOSFODNN7EXAMPLE", "-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----",
      "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOjF9.abcdef", "kind: Secret\n",
-     "apiVersion: v1\n", "data:\n", "  key: aGVsbG8gd29ybGQ=\n", "machine h login u password ", "machine h\n", "login u\n",
+     "apiVersion: v1\n", "data:\n", "  key: aGVsbG8gd29ybGQ=\n", "machine h login u password ", "machine h\n",
+     "login u\n",
      "name: DB_PASSWORD\n", "value: x9\n", "[section]\n", "Authorization: Bearer ", "Cookie: ",
      "sid=abcdef123456", "; ",
      "--password ", "curl -u a:b", "mysql -ppw1 ", "aws ",

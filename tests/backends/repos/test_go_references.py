@@ -49,7 +49,7 @@ MODULE = {
         "\tLarge\n"
         ")\n"
         "\n"
-        "func (k Kind) String() string { return \"\" }\n"
+        'func (k Kind) String() string { return "" }\n'
     ),
     "orders/more.go": (
         "//go:build linux\n"
@@ -90,9 +90,17 @@ async def lines(repo, symbol: str, path: str) -> list[int]:
         ("Order.Total", "func f() {\n\to, err := orders.New()\n\t_ = err\n\to.Total()\n}\n", [8]),
         ("Order.Total", "func f() {\n\tvar o orders.Order\n\to.Total()\n\t{\n\t\to := 1\n\t\to.Total()\n\t}\n}\n", [7]),
         ("Order.Total", "func f() { orders.Default.Total() }\n", [5]),
-        ("Order.Total", "func f(os []orders.Order) {\n\tfor _, o := range os {\n\t\to.Total()\n\t}\n\tos[0].Total()\n}\n", [7, 9]),
+        (
+            "Order.Total",
+            "func f(os []orders.Order) {\n\tfor _, o := range os {\n\t\to.Total()\n\t}\n\tos[0].Total()\n}\n",
+            [7, 9],
+        ),
         ("Order.Total", "func f(x any) {\n\tif o, ok := x.(*orders.Order); ok {\n\t\to.Total()\n\t}\n}\n", [7]),
-        ("Order.Total", "func f(x any) {\n\tswitch o := x.(type) {\n\tcase *orders.Order:\n\t\to.Total()\n\tcase int:\n\t\to.Total()\n\t}\n}\n", [8]),
+        (
+            "Order.Total",
+            "func f(x any) {\n\tswitch o := x.(type) {\n\tcase *orders.Order:\n\t\to.Total()\n\tcase int:\n\t\to.Total()\n\t}\n}\n",
+            [8],
+        ),
         ("Order.Total", "func f() {\n\tch := make(chan *orders.Order)\n\to := <-ch\n\to.Total()\n}\n", [8]),
         ("Order.Total", "func f(g orders.Func) { g(1).Total() }\n", [5]),
         ("Order.Total", "func f(o *orders.Order) {\n\tg := o.Total\n\tdefer o.Total()\n}\n", [6, 7]),
@@ -101,8 +109,17 @@ async def lines(repo, symbol: str, path: str) -> list[int]:
         ("Order.Total", "func f[T *orders.Order](o T) { o.Total() }\n", [5]),
         ("Order.Total", "type Mine struct{ *orders.Order }\n\nfunc (m Mine) F() { m.Total() }\n", [7]),
         ("Order.Total", "type Mine struct{ o *orders.Order }\n\nfunc (m *Mine) F() { m.o.Total() }\n", [7]),
+        (
+            "Order.Total",
+            "func f() {\n\tfor _, tt := range []struct{ o *orders.Order }{{nil}} {\n\t\ttt.o.Total()\n\t}\n}\n",
+            [7],
+        ),
         ("Base.Save", "func f(o orders.Order) { o.Save() }\n", [5]),
-        ("Item.Price", 'func f(o orders.Order) {\n\to.ByName["a"].Price()\n\ti := o.Items[0]\n\ti.Price()\n}\n', [6, 8]),
+        (
+            "Item.Price",
+            'func f(o orders.Order) {\n\to.ByName["a"].Price()\n\ti := o.Items[0]\n\ti.Price()\n}\n',
+            [6, 8],
+        ),
         ("Func.Call", "func f(g orders.Func) { g.Call() }\n", [5]),
         ("Kind.String", "func f() { _ = orders.Large.String() }\n", [5]),
         ("Store.Put", "func f(s orders.Store) { s.Put(nil) }\n", [5]),
@@ -142,7 +159,12 @@ async def test_files_of_one_folder_are_one_package_but_external_tests_are_not(op
 
 
 async def test_a_parameter_called_like_its_type_hides_it_only_after_the_signature(opened) -> None:
-    repo = await opened({"go.mod": "module a\n", "a.go": "package a\n\ntype setter interface{ Set() }\n\nfunc f(setter setter) { setter.Set() }\n"})
+    repo = await opened(
+        {
+            "go.mod": "module a\n",
+            "a.go": "package a\n\ntype setter interface{ Set() }\n\nfunc f(setter setter) { setter.Set() }\n",
+        }
+    )
     assert await lines(repo, "setter", "a.go") == [5]
     assert await lines(repo, "setter.Set", "a.go") == [5]
 
@@ -155,6 +177,9 @@ async def test_definitions_say_kind_name_and_documentation(opened) -> None:
     assert (total.kind, total.qualified, total.path) == ("method", "orders.Order.Total", "orders/more.go")
 
 
-@pytest.mark.parametrize("text", ["package", "func (", "package a\nfunc f(", "type T struct {\n", "\0", "package a\n" + "func f() { g(" * 700])
+@pytest.mark.parametrize(
+    "text",
+    ["package", "func (", "package a\nfunc f(", "type T struct {\n", "\0", "package a\n" + "func f() { g(" * 700],
+)
 def test_what_is_no_program_is_read_as_far_as_it_goes(text) -> None:
     assert extract("a.go", text).lines == text.count("\n") + 1

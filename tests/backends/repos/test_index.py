@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from tests.backends.repos.conftest import git, make_repository, write
+from tests.backends.repos.conftest import MemoryFacts, git, make_repository, write
 
 from groundswell.backends.repos import facts, reading
 from groundswell.backends.repos.indexer import Limits
 from groundswell.backends.repos.repositories import Repositories
-from groundswell.core.errors import NotFound, ToolFailed
+from groundswell.core.errors import NotFound, ToolFailed, Unavailable
 
 
 @pytest.fixture
@@ -150,6 +150,22 @@ async def test_file_whose_reading_never_ends_is_left_out_alone(folder: Path, rep
     coverage = await repo.coverage()
     assert (coverage.skipped, coverage.complete) == ({"too slow to read": 1}, False)
     assert len(await repo.definitions("f")) == 1
+
+
+async def test_workers_that_finish_nothing_end_the_update_instead_of_emptying_the_index(
+    tmp_path: Path, store, workers
+) -> None:
+    names = [f"m{number}.py" for number in range(40)]
+    folder = make_repository(tmp_path / "many", dict.fromkeys(names, "x = 1\n"))
+    workers.refused = set(names)
+    with pytest.raises(Unavailable) as failed:
+        await Repositories(cache=tmp_path, workers=workers, store=store).open(f"path:{folder}", tenant="acme")
+    assert failed.value.code == "index_stuck"
+    workers.refused = set()
+    repo = await Repositories(cache=tmp_path, workers=workers, store=MemoryFacts()).open(
+        f"path:{folder}", tenant="acme"
+    )
+    assert len(await repo.definitions("x", limit=100)) == 40
 
 
 async def test_more_files_than_the_limit_give_a_partial_answer_that_says_so(tmp_path: Path, store, workers) -> None:

@@ -14,7 +14,10 @@ PACKAGE = {
     "tsconfig.json": '{\n  // where things are\n  "extends": "./tsconfig.base.json",\n  "compilerOptions": {"paths": {"@shop/*": ["src/*"],}}\n}',
     "tsconfig.base.json": json.dumps({"compilerOptions": {"baseUrl": "."}}),
     "packages/kit/package.json": json.dumps(
-        {"name": "@acme/kit", "exports": {".": {"types": "./dist/index.d.ts", "import": "./dist/index.js"}, "./sub": "./dist/sub.js"}}
+        {
+            "name": "@acme/kit",
+            "exports": {".": {"types": "./dist/index.d.ts", "import": "./dist/index.js"}, "./sub": "./dist/sub.js"},
+        }
     ),
     "packages/kit/src/index.ts": "export function kit() {}\n",
     "packages/kit/src/sub.ts": "export function deep() {}\n",
@@ -72,7 +75,11 @@ TYPESCRIPT = [
     ("orders.place", "import { place } from './orders';\nxs.map((place) => place());\nplace();\n", [3]),
     ("orders.place", "import { place } from './orders';\nif (x) {\n  const place = 1; place;\n}\nplace();\n", [5]),
     ("orders.place", "place();\n", []),
-    ("orders.place", "async function f() {\n  const { place } = await import('./orders');\n  place();\n}\nplace();\n", [3]),
+    (
+        "orders.place",
+        "async function f() {\n  const { place } = await import('./orders');\n  place();\n}\nplace();\n",
+        [3],
+    ),
     ("kit", "import { kit } from '@acme/kit';\nkit();\n", [2]),
     ("deep", "import { deep } from '@acme/kit/sub';\ndeep();\n", [2]),
     ("orders.Main", "import Any from './orders';\nnew Any();\n", [2]),
@@ -87,14 +94,43 @@ TYPESCRIPT = [
     ("Order.total", "import { Many } from './orders';\nfunction f(os: Many) { os.forEach((o) => o.total()); }\n", [2]),
     ("Order.total", "import { place } from './orders';\nplace(x).total();\n", [2]),
     ("Order.total", "import { Order } from './orders';\nOrder.empty().save().total();\n", [2]),
-    ("Order.total", "import { Order } from './orders';\nasync function f(o: Order) { (await o.load()).total(); }\n", [2]),
-    ("Order.total", "import { Order } from './orders';\nfunction f(o: Order) { o.load().then((p) => p.total()); }\n", [2]),
-    ("Order.total", "import { Order } from './orders';\nfunction f({ o }: { o: Order }, p = new Order()) { p.total(); }\n", [2]),
-    ("Order.total", "import { Order } from './orders';\nclass C {\n  o = new Order();\n  f = () => this.o.total();\n}\n", [4]),
-    ("Order.total", "import { Order } from './orders';\nclass C {\n  constructor(private o: Order) {}\n  f() { this.o.total(); }\n}\n", [4]),
-    ("Order.total", "import { Order } from './orders';\nclass Mine extends Order {\n  total() { return super.total(); }\n}\n", [3]),
+    (
+        "Order.total",
+        "import { Order } from './orders';\nasync function f(o: Order) { (await o.load()).total(); }\n",
+        [2],
+    ),
+    (
+        "Order.total",
+        "import { Order } from './orders';\nfunction f(o: Order) { o.load().then((p) => p.total()); }\n",
+        [2],
+    ),
+    (
+        "Order.total",
+        "import { Order } from './orders';\nfunction f({ o }: { o: Order }, p = new Order()) { p.total(); }\n",
+        [2],
+    ),
+    (
+        "Order.total",
+        "import { Order } from './orders';\nclass C {\n  o = new Order();\n  f = () => this.o.total();\n}\n",
+        [4],
+    ),
+    (
+        "Order.total",
+        "import { Order } from './orders';\nclass C {\n  constructor(private o: Order) {}\n  f() { this.o.total(); }\n}\n",
+        [4],
+    ),
+    (
+        "Order.total",
+        "import { Order } from './orders';\nclass Mine extends Order {\n  total() { return super.total(); }\n}\n",
+        [3],
+    ),
     ("Order.total", "import { Order } from './orders';\n(x as Order).total();\n(<Order>x).total();\n", [2, 3]),
-    ("Item.price", "import { Order } from './orders';\nfunction f(o: Order) { o.first.price(); o.byName.get('a').price(); }\n", [2]),
+    (
+        "Item.price",
+        "import { Order } from './orders';\nfunction f(o: Order) { o.first.price(); o.byName.get('a').price(); }\n",
+        [2],
+    ),
+    ("Order.total", "import { Order } from './orders';\nconst f = function (this: Order) { this.total(); };\n", [2]),
     ("Item.price", "import { visit } from './orders';\nvisit(x, (item) => item.price());\n", [2]),
     ("Item.price", "import { Priced } from './orders';\nfunction f(p: Priced) { p.price(); }\n", [2]),
     ("Priced.price", "import { Item } from './orders';\nnew Item().price();\n", [2]),
@@ -171,3 +207,13 @@ def test_what_is_no_program_is_read_as_far_as_it_goes(text) -> None:
 def test_signatures_that_no_semicolon_parts_do_not_hide_the_file() -> None:
     text = "interface A {\n  // one\n  <T>(a: T): B<T>\n  (b: string): B<T>\n  <T>(b: T, c: string): B<T>\n}\nexport function here() {}\n"
     assert [one.name for one in extract("typescript", "a.ts", text).definitions] == ["A", "here"]
+
+
+async def test_a_private_member_is_not_the_public_one_of_its_name(opened) -> None:
+    text = "class A {\n  #run() {}\n  static run() {}\n  go() { this.#run(); A.run(); }\n}\nA.run();\n"
+    repo = await opened({"a.js": text})
+    (private,) = await repo.definitions("A.#run")
+    assert private.line == 2
+    assert await lines(repo, "A.#run", "a.js") == [4]
+    assert [one.line for one in await repo.definitions("A#run")] == [3]
+    assert await lines(repo, "A.run", "a.js") == [4, 6]

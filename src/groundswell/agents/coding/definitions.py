@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
-from groundswell.agents.coding.locating import MENTIONS, Located, distinct, dumped, records
+from groundswell.agents.coding.locating import MENTIONS, Located, distinct, dumped, records, standing
 from groundswell.agents.coding.question import Asked
 from groundswell.agents.coding.sheet import Sheet, code, counted, sentence
 from groundswell.core.context import Tools
@@ -34,7 +34,7 @@ def key(symbol: Symbol) -> str:
     return f"{symbol.path}:{symbol.line}"
 
 
-async def read(located: Located, tools: Tools, *, most: int = READ) -> Defined:
+async def read(asked: Asked, located: Located, tools: Tools, *, most: int = READ) -> Defined:
     """The text of the best definitions, with the comment above, and the heads of the classes around them."""
     wanted = [symbol for _, symbols in named(located)[:4] for symbol in symbols[:most]]
     slices, owners = await asyncio.gather(
@@ -139,7 +139,7 @@ def answer_mentions(name: str, located: Located, sheet: Sheet) -> None:
     hits = [hit for hit in hits if re.search(rf"\b{word}\b", hit.excerpt.text)]
     whole = [hit for hit in hits if name in hit.excerpt.text]
     hits = whole or hits
-    hits.sort(key=lambda hit: (_weight(hit, word), hit.path.count("/"), hit.path, hit.start))
+    hits.sort(key=lambda hit: (standing(hit.path), _weight(hit, word), hit.path.count("/"), hit.path, hit.start))
     if not hits:
         return
     sheet.block(

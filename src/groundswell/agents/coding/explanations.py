@@ -36,7 +36,7 @@ _RAISE = re.compile(r"\b(?:raise|throw(?: new)?)\s+([A-Za-z_$][\w$.]*)")
 _IMPORT = re.compile(
     r"\s*(?:import|from|use|#include|require|export\s.*\sfrom|\w+ \"|\"[\w./-]+\"$|(?:const|var|let)\s.*require\()"
 )
-_NOT_CALLS = frozenset(
+NOT_CALLS = frozenset(
     """if for while switch return catch with not and or in elif assert def func fn function print len str int float bool
     list dict set tuple isinstance range super type getattr setattr hasattr make append new typeof await async except
     raise sizeof defer go panic string error""".split()  # noqa: SIM905
@@ -59,7 +59,7 @@ async def read(asked: Asked, located: Located, tools: Tools) -> Explained:
     """Read the text of what is asked about, and what stands around it."""
     found = named(located)
     if found:
-        return await _read_symbol(located, found[0][1][0], tools)
+        return await _read_symbol(asked, located, found[0][1][0], tools)
     if not (outline := located.get("outline")):
         return Explained()
     head, importers = await asyncio.gather(
@@ -69,9 +69,9 @@ async def read(asked: Asked, located: Located, tools: Tools) -> Explained:
     return Explained(outline=outline, head=head.value if head.status == "ok" else None, importers=importers)
 
 
-async def _read_symbol(located: Located, best: Symbol, tools: Tools) -> Explained:
+async def _read_symbol(asked: Asked, located: Located, best: Symbol, tools: Tools) -> Explained:
     defined, outline, used = await asyncio.gather(
-        definitions.read(located, tools, most=1),
+        definitions.read(asked, located, tools, most=1),
         _outline_of(best, tools),
         tools.result("references_find", symbol=best.qualified, path=best.path, limit=200),
     )
@@ -110,7 +110,7 @@ async def _callees(slice_: FileSlice, symbol: Symbol, tools: Tools) -> list[Symb
         return []
     body = slice_.excerpt.text.split("\n")[symbol.line - slice_.start + 1 :]
     names = dict.fromkeys(
-        name for line in body for name in _CALL.findall(line) if name not in _NOT_CALLS and name != symbol.name
+        name for line in body for name in _CALL.findall(line) if name not in NOT_CALLS and name != symbol.name
     )
     wanted = list(names)[:10]
     rows = await asyncio.gather(*(tools.result("symbol_find", name=name, limit=2) for name in wanted))
@@ -150,7 +150,7 @@ def _say_body(symbol: Symbol, slice_: FileSlice, explained: Explained, sheet: Sh
     """What a function returns, raises and calls, line by line."""
     if symbol.kind not in ("function", "method"):
         return
-    rows = list(_rows(symbol, slice_))
+    rows = list(body(symbol, slice_))
     sheet.block("In its body:", bullets=True)
     callees = {each.name: each for each in (Symbol.model_validate(row) for row in explained.get("callees", []))}
     called: set[str] = set()
@@ -172,7 +172,7 @@ def _say_body(symbol: Symbol, slice_: FileSlice, explained: Explained, sheet: Sh
         sheet.say(f"Line {line}: {code(text)}", sheet.cite(slice_.excerpt, line=line))
 
 
-def _rows(symbol: Symbol, slice_: FileSlice) -> Iterator[tuple[int, str]]:
+def body(symbol: Symbol, slice_: FileSlice) -> Iterator[tuple[int, str]]:
     """The lines of a body with their numbers; comments and documentation left out as far as is easily seen."""
     is_quoted = False
     for line, text in enumerate(slice_.excerpt.text.split("\n"), slice_.start):

@@ -6,17 +6,19 @@ from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
 
 from groundswell.agents.coding import (
+    callees,
     definitions,
     explanations,
     failures,
     locating,
     overviews,
+    places,
     reports,
     topics,
     users,
 )
 from groundswell.agents.coding.locating import Located
-from groundswell.agents.coding.question import Asked, understood
+from groundswell.agents.coding.question import Asked, questions
 from groundswell.agents.coding.sheet import Sheet, counted
 from groundswell.agents.drafts import Draft
 from groundswell.agents.grounding import ground
@@ -25,7 +27,10 @@ from groundswell.core.context import RunContext
 from groundswell.core.records import Coverage
 
 _READERS = {
+    "definition": definitions.read,
     "users": users.read,
+    "callees": callees.read,
+    "places": places.read,
     "explanation": explanations.read,
     "members": explanations.read,
     "failure": failures.read,
@@ -36,6 +41,8 @@ _READERS = {
 _WRITERS = {
     "definition": definitions.answer,
     "users": users.answer,
+    "callees": callees.answer,
+    "places": places.answer,
     "explanation": explanations.answer,
     "members": explanations.answer,
     "failure": failures.answer,
@@ -45,13 +52,13 @@ _WRITERS = {
 
 
 class State(TypedDict):
-    """What the graph remembers between nodes; all of it is JSON."""
+    """What the graph remembers between nodes; all of it is JSON. A question may ask several things, in order."""
 
     question: str
-    asked: NotRequired[Asked]
+    asked: NotRequired[list[Asked]]
     coverage: NotRequired[dict[str, Any]]
-    located: NotRequired[Located]
-    read: NotRequired[dict[str, Any]]
+    located: NotRequired[list[Located]]
+    read: NotRequired[list[dict[str, Any]]]
     draft: NotRequired[Draft]
     places: NotRequired[dict[str, list[str]]]
     answer: NotRequired[dict[str, Any]]
@@ -60,18 +67,21 @@ class State(TypedDict):
 async def understand(state: State, runtime: Runtime[RunContext]) -> Update:
     """Read the question, and bring the repository's index up to date."""
     context = runtime.context
-    asked = understood(state["question"], context.run.attachments, context.history)
+    asked = questions(state["question"], context.run.attachments, context.history)
     coverage = await context.tools.call("repo_index", returns=Coverage)
-    context.note("understood", kind=asked["kind"], names=asked["names"][:5], paths=asked["paths"][:5])
+    for each in asked:
+        context.note("understood", kind=each["kind"], names=each["names"][:5], paths=each["paths"][:5])
     return {"asked": asked, "coverage": coverage.model_dump(mode="json")}
 
 
 async def locate(state: State, runtime: Runtime[RunContext]) -> Update:
     """Find what the question names; what cannot be found under its kind is looked for as a topic."""
-    asked = state.get("asked")
-    assert asked is not None
-    found = await locating.located(asked, runtime.context.tools)
-    return {"located": found, "asked": _kind_that_fits(asked, found)}
+    asked = state.get("asked", [])
+    found = [await locating.located(each, runtime.context.tools) for each in asked]
+    return {
+        "located": found,
+        "asked": [_kind_that_fits(each, there) for each, there in zip(asked, found, strict=True)],
+    }
 
 
 def _kind_that_fits(asked: Asked, found: Located) -> Asked:
@@ -91,32 +101,30 @@ def _kind_that_fits(asked: Asked, found: Located) -> Asked:
 
 async def read(state: State, runtime: Runtime[RunContext]) -> Update:
     """Read what the answer will cite."""
-    asked, found = state.get("asked"), state.get("located")
-    assert asked is not None
-    assert found is not None
     tools = runtime.context.tools
-    if asked["kind"] == "definition":
-        return {"read": await definitions.read(found, tools)}
-    return {"read": await _READERS[asked["kind"]](asked, found, tools)}
+    pairs = zip(state.get("asked", []), state.get("located", []), strict=True)
+    return {"read": [await _READERS[asked["kind"]](asked, found, tools) for asked, found in pairs]}
 
 
 async def answer(state: State, runtime: Runtime[RunContext]) -> Update:
-    """Make claims of what was read."""
-    asked, found = state.get("asked"), state.get("located")
-    assert asked is not None
-    assert found is not None
-    texts: Any = state.get("read", {})
+    """Make claims of what was read, for one question after the other."""
     coverage = Coverage.model_validate(state.get("coverage"))
     sheet = Sheet()
-    sheet.needs_model = asked["needs_model"]
+    parts = zip(state.get("asked", []), state.get("located", []), state.get("read", []), strict=True)
+    for asked, found, texts in parts:
+        _answer_one(asked, found, texts, sheet, coverage)
+    _say_what_was_not_read(sheet, coverage)
+    return sheet.update()
+
+
+def _answer_one(asked: Asked, found: Located, texts: Any, sheet: Sheet, coverage: Coverage) -> None:
+    sheet.needs_model = sheet.needs_model or asked["needs_model"]
     if asked["kind"] == "overview":
         overviews.answer(asked, found, texts, sheet, coverage)
     else:
         _WRITERS[asked["kind"]](asked, found, texts, sheet)
     if not sheet:
         _say_nothing_found(asked, found, sheet)
-    _say_what_was_not_read(sheet, coverage)
-    return sheet.update()
 
 
 def _say_nothing_found(asked: Asked, found: Located, sheet: Sheet) -> None:

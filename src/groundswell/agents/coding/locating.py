@@ -17,6 +17,13 @@ HITS = 12
 MENTIONS = 60  # lines that have a name
 
 
+_ASIDE = re.compile(
+    r"(?:^|/)(?:examples?|tutorials?|demos?|samples?|bench(?:es|marks?)?|benchmarks?|docs?|docs_src|scripts)(?:[-_]\w+)?/"
+)
+_TEST = re.compile(r"(?:^|/)(?:tests?|specs?|__tests__)/|(?:^|/)test_|_test\.|\.(?:test|spec)\.|(?:^|/)conftest\.")
+_CONSTANT = re.compile(r"[A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9]")
+
+
 class Located(TypedDict, total=False):
     """What was found, as JSON; `symbols` by the name that was asked for."""
 
@@ -53,13 +60,14 @@ async def located(asked: Asked, tools: Tools) -> Located:
 
 async def _otherwise(asked: Asked, tools: Tools, names: Sequence[str], found: Located) -> None:
     """Nothing has that name: it may be a module, a name written in words, a word in the text, or misspelt."""
-    for name in (*names, *asked["paths"]):
+    for name in (*(each for each in names if not _CONSTANT.fullmatch(each)), *asked["paths"]):
         if (outline := await _outline(tools, name)) is not None:
             found["outline"], found["files"] = outline, [outline["path"]]
             return
     if await _by_last_part(tools, names, found):
         return
-    words = [each for each in spellings(asked["phrase"]) if each not in names]
+    is_constant = any(_CONSTANT.fullmatch(name) for name in names)
+    words = [] if is_constant else [each for each in spellings(asked["phrase"]) if each not in names]
     by_spelling = await _symbols(tools, words, ()) if len(words) > 1 else {}
     for spelt, symbols in by_spelling.items():
         if symbols:
@@ -93,7 +101,10 @@ async def _symbols(tools: Tools, names: Sequence[str], paths: Sequence[str]) -> 
 
 
 async def _definitions(tools: Tools, name: str, path: str) -> list[Symbol]:
-    """Definitions of a name; a path narrows them if it leaves any."""
+    """Definitions of a name; a path narrows them if it leaves any. `APP_NAME` does not mean `app_name`."""
+    if _CONSTANT.fullmatch(name):
+        found = records(await tools.result("symbol_find", name=name), Symbol)
+        return [each for each in found if each.name == name]
     if path and (narrowed := records(await tools.result("symbol_find", name=name, path=path), Symbol)):
         return narrowed
     return records(await tools.result("symbol_find", name=name), Symbol)
@@ -184,4 +195,9 @@ def distinct(symbols: Sequence[Symbol]) -> list[Symbol]:
     found: dict[tuple[str, str], Symbol] = {}
     for symbol in symbols:
         found.setdefault((symbol.path, symbol.qualified), symbol)
-    return sorted(found.values(), key=lambda symbol: symbol.test)
+    return sorted(found.values(), key=lambda symbol: (symbol.test, standing(symbol.path)))
+
+
+def standing(path: str) -> int:
+    """How far a file is from what a repository is for: its source first, then tests, then examples and documents."""
+    return 2 if _ASIDE.search(path) else int(_TEST.search(path) is not None)

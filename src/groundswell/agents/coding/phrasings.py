@@ -55,6 +55,30 @@ USERS = tuple(
         rf"\b(?:find|show|list)\s+(?:me\s+)?(?:all\s+)?(?:the\s+)?(?P<verb>calls?)\s+(?:of|to)\s+{X}{END}",
     )
 )
+HAPPEN = (
+    r"raise[sd]?|throws?|thrown|returns?|returned|instantiate[sd]?|creates?|created|constructs?|constructed|raising"
+    r"|throwing|returning|instantiating|creating"
+)
+PLACES = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"\bwhere(?:'s| is| are| do(?: we| you)?| does(?: it)?| gets?)?\s+{X}\s+(?:being |get |gets )?"
+        rf"(?P<verb>{HAPPEN}){END}",
+        rf"\bwhere (?:do|does|is|are) (?:we|it|you|this|they)\s+(?P<verb>{HAPPEN})\s+{X}{END}",
+        rf"\b(?:who|what|which\b[\w\s]{{0,30}}?)\s+(?P<verb>raises?|throws?|instantiates?|creates?|constructs?)"
+        rf"\s+{X}{END}",
+    )
+)
+CALLEES = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"\b(?:what|which\b[\w\s]{{0,30}}?)\s+(?:does|do)\s+{X}\s+(?:directly |actually |itself )?"
+        rf"(?:call|invoke|use|depend on|rely on){END}",
+        rf"\b(?:what|which\b[\w\s]{{0,30}}?)\s+(?:is|are)\s+(?:called|invoked|used)\s+(?:by|in|inside|from)\s+{X}{END}",
+        rf"\bcallees\s+of\s+{X}{END}",
+        rf"\b(?:what|which\b[\w\s]{{0,30}}?)\s+calls\s+(?:does|do)\s+{X}\s+make{END}",
+    )
+)
 TESTS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (

@@ -4,7 +4,9 @@ import re
 from collections.abc import Sequence
 from typing import Literal, TypedDict
 
+from groundswell.agents.coding.clauses import clauses
 from groundswell.agents.coding.phrasings import (
+    CALLEES,
     DEFINITION,
     EXPLANATION,
     IT,
@@ -12,6 +14,7 @@ from groundswell.agents.coding.phrasings import (
     MEMBERS,
     MORE,
     OVERVIEW,
+    PLACES,
     POLITE,
     REPORT,
     TESTS,
@@ -22,7 +25,9 @@ from groundswell.agents.coding.phrasings import (
 from groundswell.agents.coding.subjects import Subjects, explicit, implied, object_of, trimmed
 from groundswell.core.records import Turn
 
-Kind = Literal["definition", "users", "explanation", "members", "failure", "report", "overview", "topic"]
+Kind = Literal[
+    "definition", "users", "callees", "places", "explanation", "members", "failure", "report", "overview", "topic"
+]
 LONGEST = 20_000  # characters of a text that are looked at
 
 
@@ -36,10 +41,33 @@ class Asked(TypedDict):
     text: str  # the whole question
     uses: list[str]  # which uses are asked for: `call`, `import`, `inherit`, `use`; empty: all
     tests: bool  # only tests are asked for
-    member: str  # what is listed or counted: `methods`, `files`, …
+    member: str  # what is listed or counted: `methods`, `files`, …; of places, what happens there: `raise`, …
     needs_model: bool  # what was asked for can be prepared, not given
     trace: str  # the traceback that came with it
     is_named: bool  # the question spells a name as code
+
+
+def questions(question: str, attachments: Sequence[str] = (), history: Sequence[Turn] = ()) -> list[Asked]:
+    """Read each question in a question; what a later one leaves out is the subject of the first."""
+    own = POLITE.sub("", question[:LONGEST]).strip()
+    first, *others = [question] if attachments else clauses(own)
+    asked = understood(first if others else question, attachments, history)
+    if not others:
+        return [asked]
+    if asked["kind"] in ("topic", "overview", "report") or not (asked["names"] or asked["paths"]):
+        return [understood(question, attachments, history)]
+    return [asked, *(_also(other, asked) for other in others)]
+
+
+def _also(own: str, first: Asked) -> Asked:
+    """A later question of several, about its own subject if it names one."""
+    named = explicit(own)
+    if named.names or named.paths:
+        return _read(own, own, ())
+    if IT.search(own):
+        return _with_subject(first, own, first)
+    asked = _read(own, own, ())
+    return _with_subject(first, f"{own.rstrip(' ?!.')} it", first) if asked["kind"] == "topic" else asked
 
 
 def understood(question: str, attachments: Sequence[str] = (), history: Sequence[Turn] = ()) -> Asked:
@@ -107,6 +135,10 @@ def _matched(asked: Asked, first: str, subjects: Subjects) -> Asked:
             found = _object(match.group("x"), subjects)
             if not found.names and not found.paths and not found.phrase:
                 continue
+            if kind in ("users", "definition") and _CLAUSE.search(match.group("x")):
+                continue  # `where does X decide which Y to use` asks for no user of `X decide which Y`
+            if kind in ("callees", "places") and not found.names:
+                continue
             asked["kind"] = kind
             asked["names"], asked["paths"], asked["phrase"] = (
                 list(found.names),
@@ -118,6 +150,8 @@ def _matched(asked: Asked, first: str, subjects: Subjects) -> Asked:
                 asked["uses"] = _uses(match.group("verb"))
             if kind == "members":
                 asked["member"] = match.group("member").lower()
+            if kind == "places":
+                asked["member"] = _happening(match.group("verb"))
             return asked
     return _unmatched(asked, first, subjects)
 
@@ -170,8 +204,17 @@ def _uses(verb: str) -> list[str]:
     return []
 
 
+def _happening(verb: str) -> str:
+    """What happens in the places that are asked for: `raise`, `return` or `create`."""
+    stem = verb.lower()[:4]
+    return "raise" if stem in ("rais", "thro") else "return" if stem == "retu" else "create"
+
+
+_CLAUSE = re.compile(r"^[^`]*\b(?:which|whether|how|when)\s[^`]*$", re.IGNORECASE)
 _PATTERNS: tuple[tuple[Kind, tuple[re.Pattern[str], ...]], ...] = (
     ("users", TESTS),
+    ("callees", CALLEES),
+    ("places", PLACES),
     ("users", USERS),
     ("members", MEMBERS),
     ("explanation", EXPLANATION[:8]),
@@ -184,7 +227,7 @@ def _past(history: Sequence[Turn]) -> Asked | None:
     """The last question of the thread that was about something, itself understood as a follow-up."""
     for number in range(len(history) - 1, -1, -1):
         turn = history[number]
-        asked = understood(turn.question, (), history[max(0, number - 3) : number])
+        asked = questions(turn.question, (), history[max(0, number - 3) : number])[0]
         if asked["names"] or asked["paths"]:
             return asked
         named = re.search(r"`([A-Za-z_$][\w$.]*)`", turn.answer.text)

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, TypedDict
 
-from groundswell.agents.coding.locating import Located, records, widened
+from groundswell.agents.coding.locating import Located, records, standing, widened
 from groundswell.agents.coding.question import Asked
 from groundswell.agents.coding.sheet import Sheet, code
 from groundswell.agents.coding.subjects import keywords
@@ -89,6 +89,8 @@ def _called(asked: Asked, paths: Iterable[str]) -> list[str]:
 def _share(path: str, *, wants_tests: bool) -> float:
     if _TEST.search(path):
         return 0.9 if wants_tests else 0.45
+    if standing(path) == 2:
+        return 0.25
     return 0.5 if _SIDE.search(path) else 1.0
 
 

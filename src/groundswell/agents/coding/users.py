@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from groundswell.agents.coding.definitions import named
-from groundswell.agents.coding.locating import Located, dumped, records
+from groundswell.agents.coding.locating import Located, dumped, records, standing
 from groundswell.agents.coding.question import Asked
 from groundswell.agents.coding.sheet import Sheet, code, counted, listed
 from groundswell.core.context import Tools
@@ -56,7 +56,8 @@ async def read(asked: Asked, located: Located, tools: Tools) -> Used:
     kept = [each for each in references if not wanted or each.kind in wanted] or references
     sure = [each for each in kept if each.confidence >= LIKELY]
     kept = sure[:_KEPT]
-    callers = dict.fromkeys(each.caller for each in kept if not each.test and each.kind != "import")
+    nearest = sorted(kept, key=lambda each: standing(each.path))
+    callers = dict.fromkeys(each.caller for each in nearest if not each.test and each.kind != "import")
     heads = await _heads(tools, [each for each in callers if each][:_CALLERS], kept)
     doubtful = sum(each.confidence < LIKELY for each in references)
     maybe = [] if sure else sorted(references, key=lambda each: -each.confidence)[:6]
@@ -191,7 +192,8 @@ def _say_users(references: Sequence[Reference], used: Used, name: str, sheet: Sh
     likely = "" if is_certain else ", likely: by name or type, not resolved"
     sheet.block(f"{_title(references, name)} ({where}{likely}):", bullets=True)
     order = sorted(
-        by_file.items(), key=lambda row: (all(each.kind == "import" for each in row[1]), -len(row[1]), row[0])
+        by_file.items(),
+        key=lambda row: (standing(row[0]), all(each.kind == "import" for each in row[1]), -len(row[1]), row[0]),
     )
     for path, rows in order[:_FILES]:
         _say_file(path, rows, used, sheet)
@@ -284,10 +286,6 @@ def _answer_module(used: Used, sheet: Sheet) -> None:
 
 def say_importers(sheet: Sheet, rows: Sequence[dict[str, Any]], most: int) -> None:
     """The lines that import a module."""
-    hits = sorted((Hit.model_validate(row) for row in rows), key=lambda hit: (_is_test(hit.path), hit.path))
+    hits = sorted((Hit.model_validate(row) for row in rows), key=lambda hit: (standing(hit.path), hit.path))
     for hit in hits[:most]:
         sheet.say(f"{hit.path} imports it in line {hit.start}.", sheet.cite(hit.excerpt))
-
-
-def _is_test(path: str) -> bool:
-    return re.search(r"(?:^|/)(?:tests?|spec|__tests__)/|(?:^|[/_.])test[_.]|[_.](?:test|spec)\.", path) is not None

@@ -103,4 +103,3 @@ class RunSaver(AsyncPostgresSaver):
                     raise EpochOver(self.run) from error
                 raise
         self.database.appended(self.run, self.tenant, self.batch)
-

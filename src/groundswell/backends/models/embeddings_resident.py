@@ -3,12 +3,16 @@
 import asyncio
 import gc
 import math
+import os
+import sys
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
 Model = TypeVar("Model")
 
-BATCH = 32
+BATCH = 8  # a question waits for one batch at most
 
 
 class Resident(Generic[Model]):
@@ -21,6 +25,8 @@ class Resident(Generic[Model]):
         self._load, self._idle = load, idle_seconds
         self._model: Model | None = None
         self._busy = asyncio.Lock()
+        # one thread that gives way to all others: filling an index must not slow down answers
+        self._thread = ThreadPoolExecutor(1, "embeddings", _give_way)
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -36,7 +42,7 @@ class Resident(Generic[Model]):
             numbers = order[start : start + BATCH]
             batch = [readable(texts[number]) for number in numbers]
             async with self._busy:
-                vectors = await asyncio.to_thread(self._run, run, batch)
+                vectors = await asyncio.get_running_loop().run_in_executor(self._thread, self._run, run, batch)
                 self._rest()
             for number, vector in zip(numbers, vectors, strict=True):
                 result[number] = vector
@@ -48,6 +54,7 @@ class Resident(Generic[Model]):
             if self._timer is not None:
                 self._timer.cancel()
             self._release()
+        self._thread.shutdown(wait=False)
 
     def _run(self, run: Callable[[Model, list[str]], Any], batch: list[str]) -> list[list[float]]:
         if self._model is None:
@@ -66,6 +73,12 @@ class Resident(Generic[Model]):
     def _release(self) -> None:
         self._timer = self._model = None
         gc.collect()
+
+
+def _give_way() -> None:
+    """Lower the priority of this thread, and so of those the model starts from it; Linux has one for each thread."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
 def readable(text: str) -> str:

@@ -60,7 +60,8 @@ def _spans(facts: FileFacts) -> list[Chunk]:
     """Definitions worth a passage of their own: functions, short classes, heads and methods of long ones."""
     spans: list[Chunk] = []
     for number, definition in enumerate(facts.definitions):
-        if definition.kind not in _CODE_KINDS or not _is_outermost(facts.definitions, number):
+        unnamed = definition.name[0] == "<"
+        if unnamed or definition.kind not in _CODE_KINDS or not _is_outermost(facts.definitions, number):
             continue
         name = _name(facts.definitions, number)
         inner = [d for d in facts.definitions if d.parent == number and d.kind in _CODE_KINDS]

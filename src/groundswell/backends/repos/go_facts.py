@@ -17,6 +17,7 @@ from groundswell.backends.repos.go_types import (
     kinds,
     kinds_of,
     results,
+    unnamed,
 )
 
 _DEEP = 400  # levels of nesting that are read
@@ -310,10 +311,11 @@ class _Reader:
         owner: str = "",
         bases: Sequence[tuple[str, ...]] = (),
         scope: int = MODULE,
+        text: str = "",
     ) -> int:
         body = node.field("body")
         line = _line(node)
-        text = name.text()
+        text = text or name.text()
         if text[:1].isupper():
             flags |= facts.EXPORTED
         return self.builder.define(
@@ -358,23 +360,22 @@ class _Reader:
         else:
             self.visit(value, at)
 
-    def _struct_field(self, node: SgNode, parent: int, at: Where) -> None:
+    def _struct_field(self, node: SgNode, parent: int, at: Where, *, scope: int | None = None) -> None:
         if node.kind() != "field_declaration":
             return
         value = node.field("type")
         names = [child for child in node.named_children() if child.kind() == "field_identifier"]
         types = kinds_of(value, at.generics)
         for name in names:
-            number = self._define(node, name, "variable", parent, types, flags=facts.INSTANCE)
-            if value is not None and value.kind() == "struct_type":
-                self._type_body(value, number, at)
+            self._define(node, name, "variable", parent, types, flags=facts.INSTANCE, scope=at.scope)
         if value is None:
             return
         if not names:
             last = _embedded_name(value)
             flags = facts.INSTANCE | facts.EMBEDDED
-            self._define(node, last, "variable", parent, types, flags=flags)
-        self.visit(value, at.inside(scope=parent))
+            self._define(node, last, "variable", parent, types, flags=flags, scope=at.scope)
+        of_unnamed = value.kind() == "struct_type" or "struct_type" in {n.kind() for n in value.named_children()}
+        self.visit(value, at if of_unnamed else at.inside(scope=parent if scope is None else scope))
 
     def _interface(self, node: SgNode, number: int, at: Where) -> None:
         bases: list[tuple[str, ...]] = []
@@ -391,10 +392,11 @@ class _Reader:
         self.builder.amend(number, bases=tuple(bases))
 
     def _loose_struct(self, node: SgNode, at: Where) -> None:
-        """A struct type without a name: what its fields mention is used."""
+        """A struct type without a name, as tables of tests have: it is a type of the scope it stands in."""
+        number = self._define(node, node, "class", at.scope, text=unnamed(node))
         for part in node.named_children():
             for declared in part.named_children():
-                self._field(declared, "type", at)
+                self._struct_field(declared, number, at, scope=at.scope)
 
     def _loose_interface(self, node: SgNode, at: Where) -> None:
         for child in node.named_children():

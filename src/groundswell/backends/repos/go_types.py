@@ -108,6 +108,16 @@ def _elements(node: SgNode, generics: Generics) -> Iterator[Kind]:
     yield from (((*chain, "*"), -1) for chain, _ in kinds_of(element, generics))
 
 
+def unnamed(node: SgNode) -> str:
+    """What the facts call a struct type that has no name."""
+    start = node.range().start
+    return f"<struct:{start.line + 1}:{start.column}>"
+
+
+def _struct(node: SgNode, _: Generics) -> Iterator[Kind]:
+    yield (unnamed(node), "!"), -1
+
+
 def _function(node: SgNode, generics: Generics) -> Iterator[Kind]:
     for chain, slot in results(node.field("result"), generics):
         yield (*chain, "->"), slot
@@ -128,6 +138,7 @@ _TYPES = {
     "map_type": _elements,
     "channel_type": _elements,
     "function_type": _function,
+    "struct_type": _struct,
 }
 
 

@@ -19,6 +19,9 @@ _BATCH_FILES = 60
 _BATCH_BYTES = 600_000
 _BATCH_SECONDS = 60.0
 _FILE_SECONDS = 10.0
+_MOST_SLOW = 20  # files that may be left out as too slow; more mean that something else is wrong
+BEYOND = "beyond the limit"
+TOO_SLOW = "too slow to read"
 KEYWORDS = ("path", "dense")
 
 
@@ -71,8 +74,13 @@ class Indexer:
         if removed:
             await self._forget(tenant, collection.name, sorted(removed))
             await self.store.replace(tenant, repo, {}, removed)
-        done = 0
+        done = slow = 0
         async for batch in self._read(tree, changed):
+            slow += sum(row.skipped == TOO_SLOW for row in batch)
+            if slow > _MOST_SLOW:
+                raise Unavailable(
+                    "index_stuck", f"{slow} files could not be read in time", "Try again when the machine is less busy."
+                )
             stale = [row.path for row in batch if row.path in known]
             if stale:
                 await self._forget(tenant, collection.name, stale)
@@ -138,7 +146,7 @@ class Indexer:
             if not error.code.startswith("cpu"):
                 raise
             if len(batch) == 1:
-                return [left_out(batch[0].path, key_of(batch[0].blob), "too slow to read")]
+                return [left_out(batch[0].path, key_of(batch[0].blob), TOO_SLOW)]
             alone = [await self._read_batch(tree, [entry]) for entry in batch]
             return [row for rows in alone for row in rows]
 
@@ -154,7 +162,7 @@ def choose(entries: Sequence[Entry], limits: Limits, skipped: dict[str, int]) ->
         else:
             wanted.append(entry)
     if len(wanted) > limits.files:
-        skipped["beyond the limit"] = len(wanted) - limits.files
+        skipped[BEYOND] = len(wanted) - limits.files
         wanted.sort(key=lambda entry: (_weight(entry.path), entry.path.count("/"), entry.path))
         wanted = wanted[: limits.files]
     return sorted(wanted)

@@ -45,7 +45,8 @@ def top_symbols(index: Index, path: str, limit: int = 200) -> list[Site]:
     found = [
         Site(path, number)
         for number, definition in enumerate(definitions)
-        if definition.parent == MODULE or definitions[definition.parent].kind in _INNER
+        if (definition.parent == MODULE or definitions[definition.parent].kind in _INNER)
+        and definition.name[0] != "<"  # a type without a name
     ]
     found.sort(key=lambda site: definitions[site.number].line)
     return found[:limit]

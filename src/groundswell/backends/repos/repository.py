@@ -9,7 +9,7 @@ from typing import TypeVar
 from groundswell.backends.repos import globs, matching, outlines, symbols, tracebacks
 from groundswell.backends.repos.embedding import Progress
 from groundswell.backends.repos.facts import MODULE
-from groundswell.backends.repos.indexer import Indexed
+from groundswell.backends.repos.indexer import BEYOND, TOO_SLOW, Indexed
 from groundswell.backends.repos.reading import decoded, is_binary, split_lines
 from groundswell.backends.repos.references import Found
 from groundswell.backends.repos.references import find as find_references
@@ -25,7 +25,7 @@ _FILE_BYTES = 4 << 20
 _LINE = 1000  # characters of a line that are shown
 _GREP_SECONDS = 20.0
 _GREP_FILES = 400
-_INCOMPLETE = ("beyond the limit", "too slow to read")
+_INCOMPLETE = (BEYOND, TOO_SLOW)
 
 T = TypeVar("T")
 

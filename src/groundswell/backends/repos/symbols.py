@@ -1,5 +1,6 @@
 """Definitions by name, as people ask for them, and as records."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -11,7 +12,8 @@ from groundswell.backends.repos.resolve import Place, Resolver
 from groundswell.core.records.code import Symbol, SymbolKind
 from groundswell.core.records.evidence import Excerpt
 
-_SEPARATORS = ("::", "#", "->", "/", "\\", ":")
+_SEPARATORS = ("::", "->", "/", "\\", ":")
+_MEMBER_OF = re.compile(r"(?<=\w)#")  # `Class#method`; but `#x` is the name of a private member
 _HEAD_LINES = 14
 _KIND_ORDER = {
     "class": 0,
@@ -62,6 +64,7 @@ def meant(index: Index, name: str, *, path: str = "", most: int = 50) -> list[Si
 def split_name(name: str) -> tuple[str, ...]:
     """The parts of a qualified name, in any language's way of writing."""
     name = name.strip().removesuffix("()")
+    name = _MEMBER_OF.sub(".", name)
     for separator in _SEPARATORS:
         name = name.replace(separator, ".")
     return tuple(part.strip("*&()<> ") for part in name.split(".") if part.strip("*&()<> "))

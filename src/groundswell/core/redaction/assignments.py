@@ -47,16 +47,17 @@ _PAIRED = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _LAST_WORD = re.compile(r"(?:[A-Z]?[a-z]+|[A-Z]+)\Z")
+_TYPE_NAME = re.compile(r"::\w*\Z")  # AWS::IAM::AccessKey
 _BENIGN = re.compile(  # next_token, pageToken, max_token, existingSecret: these name no secret
     r"next|page|continuation|continue|prev|previous|last|first|max|min|num|pad|eos|bos|unk|sep|cls|mask|stop"
     r"|special|start|end|cancel|cancellation|csrf|xsrf|csrfmiddleware|sync|cursor|sub|lex|current|existing|tls"
     r"|pull|image|has|is|use|with|show|hide|forgot|reset|change|confirm|no|old|text|word|type|total|prompt"
-    r"|completion|input|output|foreign|primary|sort|public",
+    r"|completion|input|output|foreign|primary|sort|public|key",
     re.IGNORECASE,
 )
 _FUNCTION_WORDS = re.compile(
     r"(?:to|is|or|and|for|with|the|an?|option|options|flag|flags|argument|arguments|instead|if|when|from|as|in|on|can|will"
-    r"|must|may|should|are|was|has|prompts?|not|file|parameter|switch|which|that|this|at|it|of|by|but|without|via)[.,:;]?",
+    r"|must|requires?|required|needs?|may|should|are|was|has|prompts?|not|file|parameter|switch|which|that|this|at|it|of|by|but|without|via)[.,:;]?",
     re.IGNORECASE,
 )
 _KINDS = (
@@ -71,6 +72,7 @@ _KINDS = (
 _RUN = re.compile(r"[^\s\"'`]*+")
 _PACKED = re.compile(r"[^\s\"'`&;,)\]}>|]*+")
 _REST = re.compile(r"[^\s\"'`]*+[ \t\r]*+(?:\Z|#|//)")
+_PATTERN = re.compile(r"[\[\\]")
 _UNNESTED = re.compile(r"[(\[{<]|\\[nrt]|\|\||&&")
 _CHOSEN = re.compile(CHOSEN, re.IGNORECASE)
 _SENSITIVE = re.compile(rf"(?:{KEYWORD}|authorization|(?:set-?)?cookies?|apikey|auth)s?\d{{0,2}}\Z", re.IGNORECASE)
@@ -82,6 +84,8 @@ _NAMED = re.compile(
 
 def _is_benign(prefix: str) -> bool:
     """Whether what stands before `token` or `secret` in a name makes it the name of something else."""
+    if _TYPE_NAME.search(prefix):
+        return True
     word = _LAST_WORD.search(prefix[:-1] if prefix.endswith(("_", "-")) else prefix)
     return word is not None and _BENIGN.fullmatch(word[0]) is not None
 
@@ -135,7 +139,8 @@ def _assigned(line: str, match: re.Match[str], settings: bool) -> Span | None:
     if match["quote"] is None:
         return _bare(line, match, settings)
     text = match["text"]
-    if ("f" in match["prefix"].lower() and "{" in text) or not is_value(text, key):
+    prefix = match["prefix"].lower()
+    if ("f" in prefix and "{" in text) or ("r" in prefix and _PATTERN.search(text)) or not is_value(text, key):
         return None
     if not match["end"] and len(text) < 3:
         return None
@@ -194,7 +199,7 @@ def _is_setting(value: str, key: str) -> bool:
 
 
 def _is_yaml(value: str, key: str) -> bool:
-    if value[-1] in ",;&)}]>" or value[0] in "&*!|>[{":
+    if ")" in value or value[-1] in ",;:&}]>" or value[0] in "&*!|>[{":
         return False
     return _is_setting(value, key)
 

@@ -169,4 +169,4 @@ class Blocks:
             self._netrc = _MACHINE.match(line) is not None
             return []
         match = _NETRC_PASSWORD.match(line)
-        return [Span(*match.span("s"), "password")] if match else []
+        return [Span(*match.span("s"), "password")] if match and is_value(match["s"], "password") else []

@@ -71,7 +71,7 @@ def _is_credential(match: re.Match[str]) -> bool:
 
 
 def _is_header(match: re.Match[str]) -> bool:
-    return len(match["s"]) > 3 and not is_stand_in(match["s"])
+    return len(match["s"]) > 3 and "{" not in match["s"] and not is_stand_in(match["s"])
 
 
 def _is_argument(match: re.Match[str]) -> bool:
@@ -130,7 +130,7 @@ _TOKENS = (
           r"://(?P<user>[^\s/:@?#\"'<>`\[]*+):(?P<s>[^\s/\"'<>`]+)@(?=[\w.\[\]\0%{}$-])",
           _is_url_secret),
     _word("url-password", "://",
-          r"://(?P<s>[A-Za-z0-9_\-]{20,}+)(?::[^\s/@\"'<>`]*+)?@(?=[\w.\[])",
+          r"(?<!ssh)://(?P<s>[A-Za-z0-9_\-]{20,}+)(?::[^\s/@\"'<>`]*+)?@(?=[\w.\[])",
           _is_credential),
     _word("signature", "sig= ignature=", r"(?i)[?&;](?:sig|x-(?:amz|goog)-signature)=(?P<s>[A-Za-z0-9%+/=_\-]{20,}+)"),
 )  # fmt: skip
@@ -163,7 +163,7 @@ _LINES = (
          re.compile(rf"\b(?:mysql|mariadb)[a-z]*\b.{{0,120}}? -p(?P<s>[^\s\"'`;,<>()&|=]{_LITERAL}+)"), _is_argument),
     Rule("password", ("machine", "default"),
          re.compile(r"\b(?:machine[ \t]+\S+|default)[ \t]+login[ \t]+\S+[ \t]+(?:account[ \t]+\S+[ \t]+)?"
-                    r"password[ \t]+(?P<s>\S+)")),
+                    r"password[ \t]+(?P<s>\S+)"), _is_argument),
     Rule("password", ("curl",),
          re.compile(rf"\bcurl\b.{{0,200}}? (?:-u|--user|--proxy-user)[ =]?[\"']?[^\s:\"']+:(?P<s>{_LITERAL}+)"),
          _is_argument),

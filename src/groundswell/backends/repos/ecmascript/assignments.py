@@ -128,5 +128,8 @@ class Assignments(CommonJs):
             parent = definitions[scope].parent
             if definitions[scope].kind == "method" and parent != MODULE:
                 return parent
+            if parent == MODULE and definitions[scope].name[:1].isupper():  # `function Pool() { this.x = … }`
+                self.builder.amend(scope, kind="class")
+                return scope
             scope = parent
         return None

@@ -1,6 +1,7 @@
 """Functions, their parameters, and calls."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ast_grep_py import SgNode
 
@@ -89,9 +90,21 @@ class Functions(Walker):
         this = at.this if node.kind() == "arrow_function" else "@unknown"
         generics = generics_of(node, at.generics)
         last = last_of(node)
-        inner = at.function(this=this, end=last, last=last, anonymous=True, generics=generics)
+        inner = self._given_this(node, at.function(this=this, end=last, last=last, anonymous=True, generics=generics))
         self._parameters(node, inner, hints=hints)
         self._body(node, inner)
+
+    def _given_this(self, node: SgNode, at: Where) -> Where:
+        """`function (this: Foo)` says what `this` is."""
+        parameters = node.field("parameters")
+        first = parameters.named_children()[:1] if parameters is not None else []
+        pattern = first[0].field("pattern") if first else None
+        if pattern is None or pattern.kind() != "this":
+            return at
+        name = f"this~{line_of(pattern)}"
+        types = kinds_of(first[0].field("type"), at.generics)
+        self.builder.bind(at.scope, name, [Typed(at.scope, line_of(pattern), chain, slot) for chain, slot in types])
+        return replace(at, this=name)
 
     def _body(self, node: SgNode, at: Where) -> None:
         self._field(node, "return_type", at)
@@ -169,6 +182,7 @@ class Functions(Walker):
         last = last_of(function)
         generics = generics_of(function, at.generics)
         inner = at.function(scope=number, this=this, end=last, last=last, anonymous=False, generics=generics)
+        inner = self._given_this(function, inner)
         told = documented(comment) if "@" in comment and self.builder.facts.language == "javascript" else {}
         self._parameters(function, inner, told=told)
         self._body(function, inner)
@@ -182,7 +196,16 @@ class Functions(Walker):
             self._default_function(node, at)
             return
         flags = facts.OVERLOAD if node.field("body") is None else 0
-        self._function_definition(node, node, name, at, parent=at.scope, flags=flags | self._visible(node, at))
+        makes_instances = self.builder.facts.language == "javascript" and name.text()[:1].isupper() and at.top
+        self._function_definition(
+            node,
+            node,
+            name,
+            at,
+            parent=at.scope,
+            flags=flags | self._visible(node, at),
+            this="@self" if makes_instances else "@unknown",
+        )
 
     def _default_function(self, node: SgNode, at: Where) -> None:
         self._function_definition(node, node, node, at, parent=at.scope, flags=facts.EXPORTED, text="default")
