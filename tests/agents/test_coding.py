@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from groundswell.agents.coding.graph import agent
+from groundswell.agents.coding.question import questions
 from groundswell.backends.repos.index import Stored
 from groundswell.backends.repos.repositories import Repositories
 from groundswell.core.records import Answer, Coverage, Excerpt, Reference, Symbol, Turn
@@ -27,13 +28,9 @@ async def ask(tools: FakeTools, question: str, *attachments: str, history: tuple
 
 
 def symbol(name: str, path: str, line: int, text: str, **fields: Any) -> Symbol:
-    return Symbol(
-        **{"qualified": name, "kind": "function", "language": "python", "end_line": line + 5, **fields},
-        name=name,
-        path=path,
-        line=line,
-        excerpt=Excerpt(source=f"repo:{path}#L{line}", text=text),
-    )
+    head: dict[str, Any] = {"qualified": name, "kind": "function", "language": "python", "end_line": line + 5}
+    excerpt = Excerpt(source=f"repo:{path}#L{line}", text=text)
+    return Symbol(**{**head, **fields}, name=name, path=path, line=line, excerpt=excerpt)
 
 
 async def test_every_definition_of_a_name_is_told_best_first() -> None:
@@ -131,6 +128,7 @@ def retry(function, attempts=3):
             time.sleep(2**attempt)
     raise Gone("no attempt was answered")
 ''',
+    "examples/again.py": "from shop.net import retry\n\n\ndef again():\n    return retry(len), retry(int)\n",
     "shop/cart.py": '''"""Carts and what they cost."""
 
 from shop.net import retry
@@ -218,6 +216,88 @@ async def test_the_members_of_a_class_are_listed(tools: Tools) -> None:
     answer = await ask(tools(), "what methods does Cart have?")
     assert "- `total` (line 12): “The price with the user's discount.”" in answer.text
     assert "- `order` (line 16)" in answer.text
+
+
+async def test_two_questions_in_one_are_both_answered_about_the_same_thing_in_their_order(tools: Tools) -> None:
+    answer = await ask(tools(), "Where is Gone defined, and who uses it?")
+    assert answer.text.index("`Gone` is a class in shop/net.py:6") < answer.text.index("`retry` in shop/net.py")
+    assert "`Gone` is defined" not in answer.text  # said once
+    answer = await ask(tools(), "what does `retry` do and where is it tested?")
+    assert answer.text.index("“Call a function") < answer.text.index("tests/test_net.py calls it in line 5.")
+    assert answer.dropped == 0
+
+
+async def test_a_second_verb_asks_about_the_subject_of_the_first(tools: Tools) -> None:
+    answer = await ask(tools(), "where is Gone defined and raised?")
+    assert "`Gone` is a class in shop/net.py:6" in answer.text
+    assert '- shop/net.py:19: `raise Gone("no attempt was answered")`' in answer.text
+
+
+async def test_places_where_something_is_created_leave_its_definition_out(tools: Tools) -> None:
+    answer = await ask(tools(), "where is Cart instantiated?")
+    assert "- shop/cart.py:21: `Cart(None).order()`" in answer.text
+    assert "class Cart:`" not in answer.text
+
+
+async def test_what_a_function_calls_is_followed_to_its_definition(tools: Tools) -> None:
+    answer = await ask(tools(), "Where is Cart.order implemented and what does it call?")
+    assert "Line 17 calls `retry`, defined in shop/net.py:10." in answer.text
+    assert "Line 17 calls `self.total`, defined in shop/cart.py:12." in answer.text
+    answer = await ask(tools(), "what does retry call?")
+    assert "Line 18 calls `time.sleep`." in answer.text
+
+
+async def test_a_go_struct_that_is_asserted_to_satisfy_an_interface_implements_it() -> None:
+    text = "var _ renderer = &nilRenderer{}"
+    use = Reference(
+        target="renderer",
+        kind="use",
+        path="nil.go",
+        line=12,
+        caller="",
+        confidence=1.0,
+        reason="",
+        excerpt=Excerpt(source="repo:nil.go#L12", text=text),
+    )
+    found = symbol("renderer", "renderer.go", 3, "type renderer interface {", kind="interface", language="go")
+    tools = FakeTools(repo_index=COVERAGE, symbol_find=[found], references_find=[use])
+    answer = await ask(tools, "what implements the renderer interface?")
+    assert "`nilRenderer` implements it, as nil.go:12 asserts." in answer.text
+
+
+async def test_source_is_told_before_examples(tools: Tools) -> None:
+    answer = await ask(tools(), "who calls `retry`?")
+    assert answer.text.index("shop/cart.py calls") < answer.text.index("examples/again.py calls")
+
+
+async def test_a_setting_in_capitals_is_no_name_in_small_letters() -> None:
+    tools = FakeTools(repo_index=COVERAGE, symbol_find=[symbol("shop_url", "a.py", 3, "def shop_url():")])
+    answer = await ask(tools, "which function reads the SHOP_URL environment variable?")
+    assert "shop_url" not in answer.text
+
+
+async def test_a_method_keeps_the_name_that_the_question_has(tools: Tools) -> None:
+    answer = await ask(tools(), "who calls `Cart.order`?")
+    assert "`Cart.order` is defined in shop/cart.py:16." in answer.text
+    assert answer.dropped == 0
+
+
+@pytest.mark.parametrize(
+    ("question", "kinds"),
+    [
+        ("where is the Blueprint class defined and who uses it", ["definition", "users"]),
+        ("what does `compose` do and who calls it", ["explanation", "users"]),
+        ("Where is `send_file` implemented and what does it call?", ["definition", "callees"]),
+        ("where is ErrInterrupted defined and returned?", ["definition", "places"]),
+        ("Where does Flask decide which session interface to use?", ["topic"]),
+        ("Where is HTTPException thrown?", ["places"]),
+        ("where is `a_b` defined? who calls it?", ["definition", "users"]),
+        ("where is `a_b` defined and where is `c_d` used?", ["definition", "users"]),
+        ("who uses salt and pepper", ["users"]),
+    ],
+)
+def test_a_question_is_taken_apart_where_it_asks_again(question: str, kinds: list[str]) -> None:
+    assert [asked["kind"] for asked in questions(question)] == kinds
 
 
 TRACE = """Traceback (most recent call last):

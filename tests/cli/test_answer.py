@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
 from groundswell.cli import answer
+from groundswell.cli.citations import place
 from groundswell.core.records import Run
 
 Make = Callable[..., Run]
@@ -151,6 +152,27 @@ def test_nothing_in_an_answer_can_steer_the_terminal(a_run: Make) -> None:
     assert not set(shown) & set("\x1b\x07\u202e\x9b")
 
 
+def test_neighbouring_lines_of_one_evidence_are_one_place(a_run: Make) -> None:
+    places = ("repo:a.py#L3", "repo:a.py#L4-L5", "repo:a.py#L90", "repo:b.py#L4", "https://a.example/")
+    claims = [{"text": f"{n}.", "citations": [cited(FIRST, source, f"q{n}")]} for n, source in enumerate(places)]
+    shown = text_of(a_run(answer={"text": "0. 1. 2. 3. 4.", "claims": claims}))
+    assert shown == snapshot("""\
+0 [1]. 1 [1]. 2 [2]. 3 [3]. 4 [4].
+
+[1] a.py:3-5  evidence 1a2b3c4d
+    q0
+    q1
+[2] a.py:90  evidence 1a2b3c4d
+    q2
+[3] b.py:4  evidence 1a2b3c4d
+    q3
+[4] https://a.example/  evidence 1a2b3c4d
+    q4
+
+Open a citation:  groundswell evidence 1a2b3c4d\
+""")
+
+
 WORDS = st.lists(st.sampled_from(["alpha", "a", "b.py:12", "`x`", "is", "never", "1.5"]), min_size=1, max_size=6)
 
 
@@ -184,4 +206,4 @@ def test_whatever_is_claimed_the_words_stay_and_every_citation_has_a_number(
     ],
 )
 def test_a_source_is_shown_as_people_write_it(source: str, shown: str) -> None:
-    assert answer.place(source) == shown
+    assert place(source) == shown

@@ -18,7 +18,7 @@ from groundswell.backends.databases.embedded import ROLE
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
-# A file may grow to one WAL segment and half a page: a table that is full gets a short write, as on a full disk.
+# A file may grow to one WAL segment and half a page: so a table can be full, as under a quota.
 FULL = 16 * 2**20 + 4096
 LIMITED = f"""import os, resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, ({FULL}, resource.RLIM_INFINITY))
@@ -146,7 +146,7 @@ class Filler:
         try:
             rows = f"INSERT INTO {table} {self.ROWS[table]} FROM generate_series(%s::int, %s::int) AS n"
             self.database.execute(rows, (first, self.number - 1))
-        except psycopg.errors.DiskFull:
+        except (psycopg.errors.DiskFull, psycopg.errors.InternalError_):
             return False
         return True
 

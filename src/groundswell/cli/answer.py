@@ -1,29 +1,18 @@
 """An answer as lines for people: the text with numbers, what each number stands for, and what is missing."""
 
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from groundswell.cli.citations import Entry, numbered, place
 from groundswell.cli.terminal import Style, counting, printable, shortened, wrapped
 
 if TYPE_CHECKING:
-    from groundswell.core.records import Answer, Citation, Claim, Run
+    from groundswell.core.records import Answer, Claim, Run
 
 Line = tuple[str, Style]
-Numbers = dict[str, tuple[int, "Citation"]]  # a source → its number, and the first quote of it
+Numbers = dict[str, Entry]
 QUOTE_LINES = 3
 RANKED = 15
-
-
-def place(source: str) -> str:
-    """A source as people write it: `repo:src/a.py#L3-L9` is `src/a.py:3-9`."""
-    match = re.fullmatch(r"repo:(.*?)(?:#L(\d+)(?:-L(\d+))?)?", source)
-    if match is None:
-        return source
-    path, start, end = match.groups()
-    if not start:
-        return path
-    return f"{path}:{start}" if end in (None, start) else f"{path}:{start}-{end}"
 
 
 def lines(run: "Run", columns: int | None, program: str) -> Iterator[Line]:
@@ -38,7 +27,7 @@ def lines(run: "Run", columns: int | None, program: str) -> Iterator[Line]:
 def _blocks(run: "Run", columns: int | None, program: str) -> Iterator[Iterator[Line]]:
     """What stands together, in order; empty lines go between."""
     answer = run.answer
-    numbers = _numbers(answer) if answer else {}
+    numbers = numbered(answer.claims) if answer else {}
     if answer and answer.text.strip():
         yield _wrapped(_numbered(answer, numbers), columns)
     elif run.status == "succeeded" and answer and not (answer.question or answer.needs_model):
@@ -50,15 +39,14 @@ def _blocks(run: "Run", columns: int | None, program: str) -> Iterator[Iterator[
         yield _wrapped(answer.question, columns, "bold") if answer.question else iter(())
     yield _ending(run, columns, program)
     if numbers:
-        yield _wrapped(
-            f"Open a citation:  {program} evidence {numbers[next(iter(numbers))][1].evidence[:8]}", None, "dim"
-        )
+        first = next(iter(numbers.values()))
+        yield _wrapped(f"Open a citation:  {program} evidence {first.evidence[:8]}", None, "dim")
 
 
 def _citations(numbers: Numbers, columns: int | None) -> Iterator[Line]:
-    for source, (number, citation) in numbers.items():
-        yield f"[{number}] {printable(place(source))}  evidence {citation.evidence[:8]}", "mark"
-        for line in _quote(citation, columns):
+    for entry in {entry.number: entry for entry in numbers.values()}.values():
+        yield f"[{entry.number}] {printable(entry.place)}  evidence {entry.evidence[:8]}", "mark"
+        for line in _quote("\n".join(entry.quotes), columns):
             yield line, "dim"
 
 
@@ -86,14 +74,6 @@ def _ending(run: "Run", columns: int | None, program: str) -> Iterator[Line]:
         yield from _wrapped(f"Waiting for {run.reason or 'somebody'}: {program} runs show {run.id}", columns, "bad")
 
 
-def _numbers(answer: "Answer") -> Numbers:
-    numbers: dict[str, tuple[int, Citation]] = {}
-    for claim in answer.claims:
-        for citation in claim.citations:
-            numbers.setdefault(citation.source, (len(numbers) + 1, citation))
-    return numbers
-
-
 def _numbered(answer: "Answer", numbers: Numbers) -> str:
     """The text with each claim's numbers behind it; a claim that does not stand in it follows as an item."""
     text, marks, rest, after = answer.text.rstrip(), list[tuple[int, str]](), list[str](), 0
@@ -112,15 +92,15 @@ def _numbered(answer: "Answer", numbers: Numbers) -> str:
 
 
 def _mark(claim: "Claim", numbers: Numbers) -> str:
-    cited = sorted({numbers[citation.source][0] for citation in claim.citations})
+    cited = sorted({numbers[citation.source].number for citation in claim.citations})
     mark = "".join(f"[{number}]" for number in cited)
     unsure = [f"confidence {claim.confidence:.2f}"] if claim.confidence < 0.995 else []
     unsure = (["inference"] if claim.kind == "inferred" else []) + unsure
     return (f" {mark}" if mark else "") + (f" ({', '.join(unsure)})" if unsure else "")
 
 
-def _quote(citation: "Citation", columns: int | None) -> Iterator[str]:
-    quoted = [line.rstrip() for line in printable(citation.quote).expandtabs(4).split("\n") if line.strip()]
+def _quote(quote: str, columns: int | None) -> Iterator[str]:
+    quoted = [line.rstrip() for line in printable(quote).expandtabs(4).split("\n") if line.strip()]
     margin = min((len(line) - len(line.lstrip()) for line in quoted), default=0)
     for line in quoted[:QUOTE_LINES]:
         indent = " " * (len(line) - len(line.lstrip()) - margin)

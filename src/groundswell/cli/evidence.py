@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from groundswell.cli.answer import place
+from groundswell.cli.citations import place
 from groundswell.cli.invocation import here, plain_failure
 from groundswell.cli.terminal import printable, say, width
 

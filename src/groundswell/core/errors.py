@@ -64,7 +64,7 @@ class Denied(GroundswellError):
 class NotFound(GroundswellError):
     """Not there; another tenant's things are not there either."""
 
-    status, exit_code = 404, 2
+    status, exit_code = 404, 3
 
 
 class Conflict(GroundswellError):

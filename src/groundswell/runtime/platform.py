@@ -87,7 +87,7 @@ async def run(
         telemetry.set_up(loaded.settings.telemetry, "platform" if len(names) > 1 else names[0], VERSION, log)
         for name in (name for name in ALL if name in names):
             if name == "agents" and workers:
-                await stack.enter_async_context(_worker_processes(workers, stopping))
+                await stack.enter_async_context(_worker_processes(workers, loaded.folder, stopping))
                 continue
             began = time.monotonic()
             service = discovery.discover("groundswell.services", Service)[name]
@@ -239,12 +239,14 @@ def _stop_on_signals() -> asyncio.Event:
 
 
 @contextlib.asynccontextmanager
-async def _worker_processes(count: int, stopping: asyncio.Event) -> AsyncGenerator[None]:
+async def _worker_processes(count: int, folder: Path, stopping: asyncio.Event) -> AsyncGenerator[None]:
     """Agent workers as processes of their own; one that dies is started again."""
 
     async def keep(number: int) -> None:
         while not stopping.is_set():
-            process = await asyncio.create_subprocess_exec(*command("serve", "agents", "--number", str(number)))
+            process = await asyncio.create_subprocess_exec(
+                *command("--config", str(folder), "serve", "agents", "--number", str(number))
+            )
             try:
                 await process.wait()
             finally:
@@ -264,7 +266,7 @@ async def _worker_processes(count: int, stopping: asyncio.Event) -> AsyncGenerat
 
 def command(*words: str) -> list[str]:
     """A command line of this same program."""
-    return [sys.executable, "-m", "groundswell.cli.main", *words]
+    return [sys.executable, "-P", "-m", "groundswell.cli.main", *words]  # -P: nothing of the current folder
 
 
 async def _stop_when_idle(running: Running) -> None:

@@ -179,7 +179,16 @@ async def test_definitions_say_kind_name_and_documentation(opened) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["package", "func (", "package a\nfunc f(", "type T struct {\n", "\0", "package a\n" + "func f() { g(" * 700],
+    [
+        "package",
+        "func (",
+        "package a\nfunc f(",
+        "type T struct {\n",
+        "\0",
+        "package a\n" + "func f() { g(" * 700,
+        "package a\nvar a = " + " + ".join("b" * 3000) + "\n",
+        "package a\nvar a = " + "b(func() { " * 900 + "}" * 900 + "\n",
+    ],
 )
 def test_what_is_no_program_is_read_as_far_as_it_goes(text) -> None:
     assert extract("a.go", text).lines == text.count("\n") + 1

@@ -62,6 +62,19 @@ async def test_lost_collection_is_filled_again(folder: Path, repositories, store
     assert await repo.search("f")
 
 
+async def test_passages_of_files_nobody_remembers_are_dropped(
+    folder: Path, repositories, vectors, workers, tmp_path: Path
+) -> None:
+    await repositories.open(f"path:{folder}", tenant="acme")
+    write(folder, {"a.py": "def entirely_other(): ...\n"})
+    again = Repositories(cache=tmp_path / "cache", workers=workers, store=MemoryFacts(), vectors=vectors)
+    repo = await again.open(f"path:{folder}", tenant="acme")
+    (collection,) = await vectors.collections("acme")
+    passages = [point.payload["path"] async for point in vectors.scroll("acme", collection.name)]
+    assert sorted(passages) == ["a.py", "b.py", "c.py"]
+    assert (await repo.search("entirely other"))[0].path == "a.py"
+
+
 async def test_tenants_share_neither_facts_nor_passages(folder: Path, repositories, store, vectors) -> None:
     await repositories.open(f"path:{folder}", tenant="acme")
     await repositories.open(f"path:{folder}", tenant="other")
@@ -162,9 +175,7 @@ async def test_workers_that_finish_nothing_end_the_update_instead_of_emptying_th
         await Repositories(cache=tmp_path, workers=workers, store=store).open(f"path:{folder}", tenant="acme")
     assert failed.value.code == "index_stuck"
     workers.refused = set()
-    repo = await Repositories(cache=tmp_path, workers=workers, store=MemoryFacts()).open(
-        f"path:{folder}", tenant="acme"
-    )
+    repo = await Repositories(cache=tmp_path, workers=workers, store=store).open(f"path:{folder}", tenant="acme")
     assert len(await repo.definitions("x", limit=100)) == 40
 
 

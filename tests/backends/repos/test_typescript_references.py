@@ -197,6 +197,10 @@ async def test_definitions_say_kind_name_and_documentation(opened) -> None:
         "\0\n\x01",
         "interface A {\n  <T>(a: T): B<T>\n  <T>(b: T): B<T>\n}\nexport function here() {}\n",
         "((a) => " * 900,
+        "type A = " + " | ".join(f"T{n}" for n in range(3000)) + ";\n",
+        "const a = " + " + ".join(f"t{n}" for n in range(3000)) + ";\n",
+        "a" + ".b((c) => c.d())" * 900,
+        "const a = " + "{ a: [" * 900 + "1" + "] }" * 900 + ";\n",
     ],
 )
 def test_what_is_no_program_is_read_as_far_as_it_goes(text) -> None:
@@ -217,3 +221,14 @@ async def test_a_private_member_is_not_the_public_one_of_its_name(opened) -> Non
     assert await lines(repo, "A.#run", "a.js") == [4]
     assert [one.line for one in await repo.definitions("A#run")] == [3]
     assert await lines(repo, "A.run", "a.js") == [4, 6]
+
+
+def test_a_long_row_of_operands_is_read_to_its_end() -> None:
+    text = (
+        "type A = "
+        + " | ".join(f"T{n}" for n in range(3000))
+        + ";\nconst a = "
+        + " + ".join(f"t{n}()" for n in range(3000))
+    )
+    facts = extract("typescript", "a.ts", text)
+    assert [len(list(facts.uses(name))) for name in ("T0", "T2999", "t0", "t2999")] == [1, 1, 1, 1]

@@ -2,20 +2,26 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypedDict
 
 from groundswell.agents.coding.definitions import named
-from groundswell.agents.coding.explanations import NOT_CALLS, body
 from groundswell.agents.coding.locating import Located, distinct, dumped, records
 from groundswell.agents.coding.question import Asked
 from groundswell.agents.coding.sheet import Sheet
 from groundswell.core.context import Tools
-from groundswell.core.records import FileSlice, Symbol
+from groundswell.core.records import FileSlice, Reference, Symbol
 
-_LOOKED_UP = 16
+_LOOKED_UP = 14
+LIKELY = 0.45  # a confidence that more than the name speaks for
 _SHOWN = 16
+_REFERENCES = 400
 _LONGEST = 400  # lines of a body
+_NOT_CALLS = frozenset(
+    """if for while switch return catch with not and or in elif assert def func fn function print len str int float bool
+    list dict set tuple isinstance range super type getattr setattr hasattr make append new typeof await async except
+    raise sizeof defer go panic string error""".split()  # noqa: SIM905
+)
 _CALL = re.compile(r"(?<![\w.$])((?:[A-Za-z_$][\w$]*(?:\.|::|->))*)([A-Za-z_$][\w$]*)\(")
 
 
@@ -37,29 +43,72 @@ async def read(asked: Asked, located: Located, tools: Tools) -> Called:
     if result.status != "ok":
         return Called()
     slice_ = FileSlice.model_validate(result.value)
-    names = [name for _, _, name in _calls(best, slice_)]
-    wanted = list(dict.fromkeys(names))[:_LOOKED_UP]
-    rows = await asyncio.gather(*(tools.result("symbol_find", name=name, limit=4) for name in wanted))
-    heads = {name: _resolved(name, records(row, Symbol), best) for name, row in zip(wanted, rows, strict=True)}
-    defined = {name: dumped([symbol])[0] for name, symbol in heads.items() if symbol is not None}
-    return Called(body=slice_.model_dump(mode="json"), defined=defined)
+    return Called(body=slice_.model_dump(mode="json"), defined=await followed(best, slice_, tools))
 
 
-def _calls(symbol: Symbol, slice_: FileSlice) -> list[tuple[int, str, str]]:
-    """The calls of a body: their line, what stands before the name, and the name."""
-    return [
-        (line, before, name)
+async def followed(
+    symbol: Symbol, slice_: FileSlice, tools: Tools, *, most: int = _LOOKED_UP
+) -> dict[str, dict[str, Any]]:
+    """The definitions that the calls of a body lead to, as the graph of references has it; as JSON, by the call."""
+    calls = list(first_lines(symbol, slice_))[: 2 * most]
+    rows = await asyncio.gather(*(tools.result("symbol_find", name=_last(call), limit=8) for call in calls))
+    near = [_nearest(_last(call), records(row, Symbol), symbol) for call, row in zip(calls, rows, strict=True)]
+    pairs = [(call, each) for call, candidates in zip(calls, near, strict=True) for each in candidates][: 2 * most]
+    sure = await asyncio.gather(*(_confidence(tools, symbol, each) for _, each in pairs))
+    found: dict[str, tuple[float, Symbol]] = {}
+    for (call, candidate), confidence in zip(pairs, sure, strict=True):
+        if confidence > found.get(call, (0.0, candidate))[0]:
+            found[call] = (confidence, candidate)
+    return {call: dumped([candidate])[0] for call, (_, candidate) in found.items()}
+
+
+def _last(call: str) -> str:
+    return re.split(r"\.|::|->", call)[-1]
+
+
+def _nearest(name: str, symbols: Sequence[Symbol], around: Symbol) -> list[Symbol]:
+    """The two definitions of a name that are most likely meant."""
+    own = [each for each in distinct(symbols) if not each.test and each.name == name]
+    return sorted(own, key=lambda each: each.path != around.path)[:2]
+
+
+async def _confidence(tools: Tools, caller: Symbol, callee: Symbol) -> float:
+    """How sure it is that one definition calls the other; 0 where only the name says so."""
+    result = await tools.result(
+        "references_find", symbol=callee.qualified, path=callee.path, kinds=("call",), limit=_REFERENCES
+    )
+    inside = [
+        each.confidence
+        for each in records(result, Reference)
+        if each.path == caller.path and caller.line < each.line <= caller.end_line
+    ]
+    return max((each for each in inside if each >= LIKELY), default=0.0)
+
+
+def first_lines(symbol: Symbol, slice_: FileSlice) -> dict[str, int]:
+    """What a body calls, as it is written there, and the line where it does so first."""
+    calls = (
+        (line, f"{before}{name}")
         for line, text in body(symbol, slice_)
         for before, name in _CALL.findall(re.sub(r"\"[^\"\n]*\"|'[^'\n]*'", '""', text))
-        if before or name not in NOT_CALLS
-    ]
+        if before or name not in _NOT_CALLS
+    )
+    found: dict[str, int] = {}
+    for line, call in calls:
+        found.setdefault(call, line)
+    return found
 
 
-def _resolved(name: str, symbols: Sequence[Symbol], around: Symbol) -> Symbol | None:
-    """The one definition that a call can mean: the only one here, or the only one in the same file."""
-    own = [each for each in distinct(symbols) if not each.test and each.name == name]
-    near = [each for each in own if each.path == around.path and each.qualified != around.qualified]
-    return own[0] if len(own) == 1 else near[0] if len(near) == 1 else None
+def body(symbol: Symbol, slice_: FileSlice) -> Iterator[tuple[int, str]]:
+    """The lines of a body with their numbers; comments and documentation left out as far as is easily seen."""
+    is_quoted = False
+    for line, text in enumerate(slice_.excerpt.text.split("\n"), slice_.start):
+        if line < symbol.line:
+            continue  # it may begin in the middle of another one's documentation
+        marks = len(re.findall(r'"""|\'\'\'', text))
+        if line > symbol.line and not is_quoted and not marks and not re.match(r"\s*(?:#|//|\*|/\*)", text):
+            yield line, text
+        is_quoted = is_quoted != (marks % 2 == 1)
 
 
 def answer(asked: Asked, located: Located, called: Called, sheet: Sheet) -> None:
@@ -70,21 +119,19 @@ def answer(asked: Asked, located: Located, called: Called, sheet: Sheet) -> None
     best = found[0][1][0]
     row = called.get("body")
     slice_ = FileSlice.model_validate(row) if row else None
-    heads = {name: Symbol.model_validate(each) for name, each in called.get("defined", {}).items()}
-    if slice_ is None or not (calls := _calls(best, slice_)):
+    heads = {call: Symbol.model_validate(each) for call, each in called.get("defined", {}).items()}
+    calls = first_lines(best, slice_) if slice_ else {}
+    if slice_ is None or not calls:
         sheet.missing.append(f"no call was found in the body of {best.name}")
         return
-    first = {(before, name): line for line, before, name in reversed(calls)}
-    order = sorted(first.items(), key=lambda each: each[1])
-    where = f"{best.path}:{best.line}"
-    sheet.block(f"`{best.name}` ({where}) calls, of what is defined here:", bullets=True)
-    for (before, name), line in [each for each in order if each[0][1] in heads][:_SHOWN]:
-        head = heads[name]
-        cited = (sheet.cite(slice_.excerpt, line=line), sheet.cite(head.excerpt))
-        sheet.say(f"Line {line} calls `{before}{name}`: {head.path}:{head.line}.", *cited)
-    others = [each for each in order if each[0][1] not in heads]
+    sheet.block(f"`{best.name}` ({best.path}:{best.line}) calls, of what is defined here:", bullets=True)
+    for call, line in calls.items():
+        if head := heads.get(call):
+            cited = (sheet.cite(slice_.excerpt, line=line), sheet.cite(head.excerpt))
+            sheet.say(f"Line {line} calls `{call}`, defined in {head.path}:{head.line}.", *cited)
+    others = [(call, line) for call, line in calls.items() if call not in heads]
     sheet.block(f"`{best.name}` also calls, from libraries or not resolved:", bullets=True)
-    for (before, name), line in others[:_SHOWN]:
-        sheet.say(f"Line {line} calls `{before}{name}`.", sheet.cite(slice_.excerpt, line=line))
+    for call, line in others[:_SHOWN]:
+        sheet.say(f"Line {line} calls `{call}`.", sheet.cite(slice_.excerpt, line=line))
     if len(others) > _SHOWN:
         sheet.missing.append(f"{len(others) - _SHOWN} more calls in {best.name}")

@@ -39,7 +39,7 @@ async def read(asked: Asked, located: Located, tools: Tools, *, most: int = READ
     wanted = [symbol for _, symbols in named(located)[:4] for symbol in symbols[:most]]
     slices, owners = await asyncio.gather(
         asyncio.gather(*(_slice(tools, symbol) for symbol in wanted)),
-        asyncio.gather(*(_owner(tools, symbol) for symbol in wanted)),
+        asyncio.gather(*(owner_of(tools, symbol) for symbol in wanted)),
     )
     return Defined(
         slices={key(symbol): row for symbol, row in zip(wanted, slices, strict=True) if row},
@@ -54,7 +54,7 @@ async def _slice(tools: Tools, symbol: Symbol) -> dict[str, Any] | None:
     return FileSlice.model_validate(result.value).model_dump(mode="json") if result.status == "ok" else None
 
 
-async def _owner(tools: Tools, symbol: Symbol) -> dict[str, Any] | None:
+async def owner_of(tools: Tools, symbol: Symbol) -> dict[str, Any] | None:
     """The class or type that a method stands in."""
     container = re.split(r"\.|::|#", symbol.qualified)[-2:-1]
     if symbol.kind != "method" or not container:
@@ -71,6 +71,7 @@ def say(sheet: Sheet, symbol: Symbol, defined: Defined, *, doc: bool = True) -> 
     owner_row = defined.get("owners", {}).get(key(symbol))
     owner = Symbol.model_validate(owner_row) if owner_row else None
     head = sheet.cite(symbol.excerpt)
+    sheet.told.add(key(symbol))
     kind = _kind(symbol)
     if owner is not None:
         text = f"`{symbol.name}` is a {kind} of `{owner.name}` in {symbol.path}:{symbol.line}"
@@ -159,4 +160,5 @@ def _weight(hit: Hit, word: str) -> int:
     """Assignments and imports say most about a name that is defined elsewhere."""
     if re.search(rf"^\s*[\"']?{word}[\"']?\s*[:=]|(?:import|require|from|use)\b.*\b{word}\b", hit.excerpt.text):
         return 0
-    return 2 if re.search(r"\.(?:md|rst|txt|lock|json)$", hit.path) else 1
+    is_aside = re.search(r"\.(?:md|rst|txt|lock|json)$", hit.path) or re.match(r"\s*(?:#|//|\*)", hit.excerpt.text)
+    return 2 if is_aside else 1

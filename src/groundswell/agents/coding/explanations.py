@@ -2,10 +2,10 @@
 
 import asyncio
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
-from groundswell.agents.coding import definitions, users
+from groundswell.agents.coding import callees, definitions, users
 from groundswell.agents.coding.definitions import Defined, key, named
 from groundswell.agents.coding.locating import Located, dumped, records
 from groundswell.agents.coding.question import Asked
@@ -16,6 +16,7 @@ from groundswell.core.records import FileSlice, Outline, Reference, Symbol
 _SHOWN = 12  # members
 _LISTED = 40
 _KEPT = 80
+_CALLED = 6
 _KINDS = {
     "method": ("method",),
     "function": ("function",),
@@ -31,15 +32,9 @@ _KINDS = {
     "field": ("variable", "constant"),
     "propertie": ("variable", "constant", "method"),
 }
-_CALL = re.compile(r"(?<![\w.$])(?:(?:self|this|cls|super\(\))\.)?([A-Za-z_$][\w$]*)\(")
 _RAISE = re.compile(r"\b(?:raise|throw(?: new)?)\s+([A-Za-z_$][\w$.]*)")
 _IMPORT = re.compile(
     r"\s*(?:import|from|use|#include|require|export\s.*\sfrom|\w+ \"|\"[\w./-]+\"$|(?:const|var|let)\s.*require\()"
-)
-NOT_CALLS = frozenset(
-    """if for while switch return catch with not and or in elif assert def func fn function print len str int float bool
-    list dict set tuple isinstance range super type getattr setattr hasattr make append new typeof await async except
-    raise sizeof defer go panic string error""".split()  # noqa: SIM905
 )
 
 
@@ -51,7 +46,7 @@ class Explained(TypedDict, total=False):
     head: dict[str, Any] | None  # the first lines of the module
     importers: list[dict[str, Any]]
     members: list[dict[str, Any]]  # of a class
-    callees: list[dict[str, Any]]
+    called: dict[str, dict[str, Any]]  # definitions, by what calls them
     references: list[dict[str, Any]]
 
 
@@ -79,8 +74,8 @@ async def _read_symbol(asked: Asked, located: Located, best: Symbol, tools: Tool
         each for each in records(used, Reference) if each.confidence >= users.LIKELY and each.kind != "import"
     ]
     slice_ = defined.get("slices", {}).get(key(best))
-    callees = await _callees(FileSlice.model_validate(slice_), best, tools) if slice_ else []
-    return Explained(defined=defined, members=outline, references=dumped(references[:60]), callees=dumped(callees))
+    called = await callees.followed(best, FileSlice.model_validate(slice_), tools, most=_CALLED) if slice_ else {}
+    return Explained(defined=defined, members=outline, references=dumped(references[:60]), called=called)
 
 
 async def _outline_of(symbol: Symbol, tools: Tools) -> list[dict[str, Any]]:
@@ -102,20 +97,6 @@ def _ordered(symbols: Sequence[Symbol]) -> list[Symbol]:
 
 def _is_member(symbol: Symbol, of: Symbol) -> bool:
     return re.split(r"\.|::|#", symbol.qualified)[-2:-1] == [of.name] and symbol.qualified != of.qualified
-
-
-async def _callees(slice_: FileSlice, symbol: Symbol, tools: Tools) -> list[Symbol]:
-    """Definitions here that the text of a function seems to call, by name."""
-    if symbol.kind not in ("function", "method"):
-        return []
-    body = slice_.excerpt.text.split("\n")[symbol.line - slice_.start + 1 :]
-    names = dict.fromkeys(
-        name for line in body for name in _CALL.findall(line) if name not in NOT_CALLS and name != symbol.name
-    )
-    wanted = list(names)[:10]
-    rows = await asyncio.gather(*(tools.result("symbol_find", name=name, limit=2) for name in wanted))
-    found = [records(row, Symbol) for row in rows]
-    return [each[0] for each in found if len(each) == 1 or (each and each[0].path == symbol.path)]
 
 
 def answer(asked: Asked, located: Located, explained: Explained, sheet: Sheet) -> None:
@@ -150,17 +131,13 @@ def _say_body(symbol: Symbol, slice_: FileSlice, explained: Explained, sheet: Sh
     """What a function returns, raises and calls, line by line."""
     if symbol.kind not in ("function", "method"):
         return
-    rows = list(body(symbol, slice_))
+    rows = list(callees.body(symbol, slice_))
     sheet.block("In its body:", bullets=True)
-    callees = {each.name: each for each in (Symbol.model_validate(row) for row in explained.get("callees", []))}
-    called: set[str] = set()
-    for line, text in rows:
-        for name in _CALL.findall(text):
-            if name in callees and name not in called and len(called) < 6:
-                called.add(name)
-                callee = callees[name]
-                cited = (sheet.cite(slice_.excerpt, line=line), sheet.cite(callee.excerpt))
-                sheet.say(f"Line {line} calls `{name}`, defined in {callee.path}:{callee.line}.", *cited)
+    heads = {call: Symbol.model_validate(row) for call, row in explained.get("called", {}).items()}
+    for call, line in list(callees.first_lines(symbol, slice_).items()):
+        if callee := heads.get(call):
+            cited = (sheet.cite(slice_.excerpt, line=line), sheet.cite(callee.excerpt))
+            sheet.say(f"Line {line} calls `{callee.name}`, defined in {callee.path}:{callee.line}.", *cited)
     raised: set[str] = set()
     for line, text in rows:
         for name in _RAISE.findall(text):
@@ -170,16 +147,6 @@ def _say_body(symbol: Symbol, slice_: FileSlice, explained: Explained, sheet: Sh
     returned = [(line, text) for line, text in rows if re.match(r"\s*return\b\s*\S", text)]
     for line, text in returned[-2:]:
         sheet.say(f"Line {line}: {code(text)}", sheet.cite(slice_.excerpt, line=line))
-
-
-def body(symbol: Symbol, slice_: FileSlice) -> Iterator[tuple[int, str]]:
-    """The lines of a body with their numbers; comments and documentation left out as far as is easily seen."""
-    is_quoted = False
-    for line, text in enumerate(slice_.excerpt.text.split("\n"), slice_.start):
-        marks = len(re.findall(r'"""|\'\'\'', text))
-        if line > symbol.line and not is_quoted and not marks and not re.match(r"\s*(?:#|//|\*|/\*)", text):
-            yield line, text
-        is_quoted = is_quoted != (marks % 2 == 1)
 
 
 def _say_members(symbol: Symbol, members: Sequence[Symbol], asked: Asked, sheet: Sheet) -> None:

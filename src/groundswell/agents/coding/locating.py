@@ -19,6 +19,7 @@ MENTIONS = 60  # lines that have a name
 
 _ASIDE = re.compile(
     r"(?:^|/)(?:examples?|tutorials?|demos?|samples?|bench(?:es|marks?)?|benchmarks?|docs?|docs_src|scripts)(?:[-_]\w+)?/"
+    r"|\.(?:md|mdx|rst|txt|adoc)$"
 )
 _TEST = re.compile(r"(?:^|/)(?:tests?|specs?|__tests__)/|(?:^|/)test_|_test\.|\.(?:test|spec)\.|(?:^|/)conftest\.")
 _CONSTANT = re.compile(r"[A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9]")

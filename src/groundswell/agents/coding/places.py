@@ -3,7 +3,7 @@
 import re
 from typing import Any, TypedDict
 
-from groundswell.agents.coding.definitions import named
+from groundswell.agents.coding.definitions import key, named
 from groundswell.agents.coding.locating import Located, dumped, records, standing
 from groundswell.agents.coding.question import Asked
 from groundswell.agents.coding.sheet import Sheet, code, counted
@@ -52,8 +52,9 @@ def _is_code(hit: Hit, happening: str) -> bool:
 def answer(asked: Asked, located: Located, read_: Happening, sheet: Sheet) -> None:
     """Where it is defined, then the lines, source before tests and examples."""
     name, done = asked["names"][0], _DONE[asked["member"]]
-    if found := named(located):
-        best = found[0][1][0]
+    found = named(located)
+    if found and key(best := found[0][1][0]) not in sheet.told:
+        sheet.told.add(key(best))
         sheet.block()
         sheet.say(f"`{best.name}` is defined in {best.path}:{best.line}.", sheet.cite(best.excerpt))
     hits = [Hit.model_validate(row) for row in read_.get("hits", [])]

@@ -157,12 +157,19 @@ def _matched(asked: Asked, first: str, subjects: Subjects) -> Asked:
 
 
 def _unmatched(asked: Asked, first: str, subjects: Subjects) -> Asked:
-    asked["phrase"] = trimmed(first)
+    asked["phrase"] = _changed(first) if asked["needs_model"] else trimmed(first)
     if subjects.names or subjects.paths:
         asked["kind"] = "explanation" if len(first.split()) <= 25 else "topic"
         return asked
     asked["names"] = list(implied(first)[:3])
     return asked
+
+
+def _changed(first: str) -> str:
+    """What a change is about: `the config loader` of `refactor the config loader to support YAML`."""
+    verb = MAKE.match(first)
+    subject = re.split(r"\s(?:to|so that|such that|in order)\s", first[verb.end() :])[0] if verb else ""
+    return trimmed(subject) or trimmed(first)
 
 
 def _object(captured: str, subjects: Subjects) -> Subjects:

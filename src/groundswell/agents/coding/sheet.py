@@ -18,6 +18,7 @@ class Sheet:
         self._claims: list[dict[str, Any]] = []
         self._blocks: list[Block] = []
         self._places: dict[str, dict[str, None]] = {}
+        self.told: set[str] = set()  # definitions that were said, by `path:line`
         self.ranked: list[Ranked] = []
         self.missing: list[str] = []
         self.question = ""

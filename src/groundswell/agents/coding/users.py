@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
-from groundswell.agents.coding.definitions import named
+from groundswell.agents.coding.definitions import key, named, owner_of
 from groundswell.agents.coding.locating import Located, dumped, records, standing
 from groundswell.agents.coding.question import Asked
 from groundswell.agents.coding.sheet import Sheet, code, counted, listed
@@ -25,6 +25,8 @@ _FILES = 12
 _VERBS = {"call": "calls", "import": "imports", "inherit": "inherits from", "use": "uses"}
 _NOUNS = {"call": "call", "import": "import", "inherit": "subclass", "use": "use"}
 
+_ASSERTED = re.compile(r"^\s*(?:var\s+)?_\s+[\w.]+\s*=\s*(?:&|\(\*)?(?P<type>\w+)")  # Go's `var _ I = &T{}`
+
 
 class Used(TypedDict, total=False):
     """References to one definition, and the heads of the callers; as JSON."""
@@ -34,6 +36,7 @@ class Used(TypedDict, total=False):
     doubtful: int
     maybe: list[dict[str, Any]]  # the likeliest of the doubtful ones, where none is sure
     heads: dict[str, dict[str, Any]]  # by qualified name
+    owner: dict[str, Any] | None  # the class that the definition stands in, where the question names it
     of: str  # the definition's name as it is asked for
     importers: list[dict[str, Any]]  # lines that import a module, where a module was asked for
     imported_by: int
@@ -53,7 +56,10 @@ async def read(asked: Asked, located: Located, tools: Tools) -> Used:
     )
     references = [each for each in records(result, Reference) if not asked["tests"] or each.test]
     wanted = asked["uses"]
-    kept = [each for each in references if not wanted or each.kind in wanted] or references
+    kept = [each for each in references if not wanted or each.kind in wanted]
+    if wanted == ["inherit"]:
+        kept += [each for each in references if each.kind == "use" and _ASSERTED.search(each.excerpt.text)]
+    kept = kept or references
     sure = [each for each in kept if each.confidence >= LIKELY]
     kept = sure[:_KEPT]
     nearest = sorted(kept, key=lambda each: standing(each.path))
@@ -67,8 +73,17 @@ async def read(asked: Asked, located: Located, tools: Tools) -> Used:
         sure=len(sure),
         doubtful=doubtful,
         heads=heads,
-        of=best.name,
+        owner=await owner_of(tools, best) if _is_qualified(name) else None,
+        of=name if _is_qualified(name) and best.kind == "method" else best.name,
     )
+
+
+def _last(name: str) -> str:
+    return re.split(r"\.|::|#|->", name)[-1]
+
+
+def _is_qualified(name: str) -> bool:
+    return re.search(r"\.|::|#|->", name) is not None
 
 
 def _spelt(name: str, best: Symbol, *, is_one: bool) -> str:
@@ -142,7 +157,7 @@ def answer(asked: Asked, located: Located, used: Used, sheet: Sheet) -> None:
         return
     references = [Reference.model_validate(row) for row in used.get("references", [])]
     name = used.get("of", "")
-    _say_definition(asked, located, sheet)
+    _say_definition(asked, located, used, sheet)
     if not references:
         sheet.missing.append(f"no {_noun(asked)} of {name} was found in this repository")
     own = [each for each in references if not each.test]
@@ -160,7 +175,9 @@ def answer(asked: Asked, located: Located, used: Used, sheet: Sheet) -> None:
                 confidence=each.confidence,
             )
     if doubtful := used.get("doubtful", 0) - len(used.get("maybe", [])):
-        sheet.missing.append(f"{counted(doubtful, 'more line')} may use it or another {name}: only the name says so")
+        sheet.missing.append(
+            f"{counted(doubtful, 'more line')} may use it or another {_last(name)}: only the name says so"
+        )
     if (more := used.get("sure", 0) - len(references)) > 0:
         sheet.missing.append(f"{counted(more, 'more use')}: name a class or a file to narrow them")
 
@@ -169,14 +186,19 @@ def _noun(asked: Asked) -> str:
     return "test" if asked["tests"] else _NOUNS[asked["uses"][0]] if len(asked["uses"]) == 1 else "use"
 
 
-def _say_definition(asked: Asked, located: Located, sheet: Sheet) -> None:
+def _say_definition(asked: Asked, located: Located, used: Used, sheet: Sheet) -> None:
     """Which definition is meant, since uses of another one would be another answer."""
     _, symbols = named(located)[0]
-    sheet.block()
     best = symbols[0]
-    text = f"`{best.name}` is defined in {best.path}:{best.line}"
+    if key(best) in sheet.told:
+        return
+    sheet.told.add(key(best))
+    sheet.block()
+    row = used.get("owner")
+    owner = Symbol.model_validate(row).excerpt if row else None
+    text = f"`{used.get('of') if owner else best.name}` is defined in {best.path}:{best.line}"
     others = [symbol for symbol in symbols[1:] if not symbol.test]
-    sheet.say(f"{text}.", sheet.cite(best.excerpt))
+    sheet.say(f"{text}.", sheet.cite(best.excerpt), sheet.cite(owner))
     if others and not asked["paths"]:
         where = listed(f"`{symbol.name}` in {symbol.path}:{symbol.line}" for symbol in others[:3])
         sheet.say(f"There is also {where}.", *(sheet.cite(symbol.excerpt) for symbol in others[:3]))
@@ -204,6 +226,8 @@ def _say_users(references: Sequence[Reference], used: Used, name: str, sheet: Sh
 
 def _title(references: Sequence[Reference], name: str) -> str:
     kinds = {each.kind for each in references}
+    if all(_ASSERTED.search(each.excerpt.text) for each in references):
+        return f"Implementations of `{name}`"
     if kinds == {"inherit"}:
         return f"Subclasses of `{name}`"
     if "call" in kinds and kinds <= {"call", "import"}:
@@ -224,7 +248,9 @@ def _say_file(path: str, rows: Sequence[Reference], used: Used, sheet: Sheet) ->
         verb, confidence = _VERBS[kind], min(each.confidence for each in uses)
         cited: list[Citation | None] = [sheet.cite(each.excerpt) for each in shown]
         lines = _lines([each.line for each in shown], more=len(uses) > len(shown))
-        if caller:
+        if match := _ASSERTED.search(shown[0].excerpt.text):
+            _say_asserted(match.group("type"), shown[0], sheet)
+        elif caller:
             head = Symbol.model_validate(heads[caller])
             owner = heads.get(f"{head.path}:{_owner(head)}") if head.kind == "method" else None
             cited.append(sheet.cite(head.excerpt))
@@ -236,6 +262,11 @@ def _say_file(path: str, rows: Sequence[Reference], used: Used, sheet: Sheet) ->
             _say_subclasses(path, uses, sheet)
         else:
             sheet.say(f"{path} {verb} it in {lines}.", *cited, confidence=confidence)
+
+
+def _say_asserted(name: str, use: Reference, sheet: Sheet) -> None:
+    text = f"`{name}` implements it, as {use.path}:{use.line} asserts."
+    sheet.say(text, sheet.cite(use.excerpt), confidence=use.confidence)
 
 
 def _say_subclasses(path: str, uses: Sequence[Reference], sheet: Sheet) -> None:

@@ -107,6 +107,8 @@ class Database:
         except psycopg.errors.OutOfMemory as error:
             raise Unavailable("database_full", f"PostgreSQL is out of memory: {error}", FULL_HINT) from error
         except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:
+            if error.diag.message_hint == "Check free disk space.":  # a quota or a limit: no class of its own
+                raise Unavailable("database_full", f"PostgreSQL cannot store more: {error}", FULL_HINT) from error
             raise Unavailable("database_down", f"PostgreSQL does not answer: {error}", DOWN_HINT) from error
 
     @contextlib.asynccontextmanager

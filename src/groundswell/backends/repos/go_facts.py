@@ -20,26 +20,34 @@ from groundswell.backends.repos.go_types import (
     unnamed,
 )
 
-_DEEP = 400  # levels of nesting that are read
+_DEPTHS = (200, 60, 20)  # levels of nesting that are read: the first that fits the stack
 _VERSION = re.compile(r"v\d+")
 
 
 def extract(path: str, text: str) -> FileFacts:
     """Read a file."""
     del path
-    reader = _Reader(Builder("go", text.count("\n") + 1))
-    reader.file(SgRoot(text, "go").root())
+    root, reader = SgRoot(text, "go").root(), None
+    for depth in _DEPTHS:  # generated code nests deeper than the interpreter's stack
+        reader = _Reader(Builder("go", text.count("\n") + 1), depth)
+        try:
+            reader.file(root)
+        except RecursionError:
+            continue
+        break
+    assert reader is not None
     return reader.builder.facts
 
 
 class _Reader:
-    def __init__(self, builder: Builder) -> None:
+    def __init__(self, builder: Builder, deepest: int) -> None:
         self.builder = builder
-        self.depth = 0
+        self.depth, self.deepest = 0, deepest
         self.types: dict[str, int] = {}  # types of this file
         self.bound: dict[tuple[int, str], int] = {}  # how many variables of a name a function has
         self._visitors: dict[str, Callable[[SgNode, Where], None]] = {
             "comment": _nothing,
+            "binary_expression": self._spine,
             "field_identifier": _nothing,
             "label_name": _nothing,
             "package_clause": _nothing,
@@ -103,7 +111,7 @@ class _Reader:
     # -- walking
 
     def visit(self, node: SgNode, at: Where) -> None:
-        if self.depth >= _DEEP:
+        if self.depth >= self.deepest:
             return
         self.depth += 1
         visitor = self._visitors.get(node.kind())
@@ -124,6 +132,16 @@ class _Reader:
 
     def _block(self, node: SgNode, at: Where) -> None:
         self._all(node.named_children(), at.inside(end=min(at.end, _last(node)), top=False))
+
+    def _spine(self, node: SgNode, at: Where) -> None:
+        """`a + b + c …`: each operand stands one level deeper than the next."""
+        operands: list[SgNode] = []
+        while node.kind() == "binary_expression" and len(parts := node.named_children()) > 1:
+            operands += reversed(parts[1:])
+            node = parts[0]
+        if node.kind() != "binary_expression":
+            operands.append(node)
+        self._all(reversed(operands), at)
 
     def _type_only(self, node: SgNode, at: Where) -> None:
         self._field(node, "type", at)

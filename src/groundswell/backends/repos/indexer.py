@@ -66,7 +66,7 @@ class Indexer:
         skipped = dict(listing.skipped)
         chosen = await asyncio.to_thread(choose, listing.entries, self.limits, skipped)
         known = await self.store.load(tenant, repo)
-        if self.vectors is not None and await self._prepare(tenant, collection) == 0:
+        if self.vectors is not None and not await self._prepare(tenant, collection, is_known=bool(known)):
             known = {}
         changed = [entry for entry in chosen if _key(known, entry.path) != key_of(entry.blob)]
         removed = known.keys() - {entry.path for entry in chosen}
@@ -74,34 +74,48 @@ class Indexer:
         if removed:
             await self._forget(tenant, collection.name, sorted(removed))
             await self.store.replace(tenant, repo, {}, removed)
-        done = slow = 0
+        done = 0
+        slow: list[ReadFile] = []
         async for batch in self._read(tree, changed):
-            slow += sum(row.skipped == TOO_SLOW for row in batch)
-            if slow > _MOST_SLOW:
-                raise Unavailable(
-                    "index_stuck", f"{slow} files could not be read in time", "Try again when the machine is less busy."
-                )
-            stale = [row.path for row in batch if row.path in known]
-            if stale:
-                await self._forget(tenant, collection.name, stale)
-            await self._search_points(tenant, collection.name, batch)
-            stored = {row.path: Stored(row.key, row.facts) for row in batch}
-            await self.store.replace(tenant, repo, stored, ())
-            facts.update(stored)
+            slow += [row for row in batch if row.skipped == TOO_SLOW]
+            if len(slow) > _MOST_SLOW:
+                message = f"{len(slow)} files could not be read in time"
+                raise Unavailable("index_stuck", message, "Try again when the machine is less busy.")
+            rows = [row for row in batch if row.skipped != TOO_SLOW]
+            await self._keep(tenant, repo, collection.name, rows, known)
+            facts.update(_stored(rows))
             done += len(batch)
             progress("index", done, len(changed))
+        # remembered last: where most of them are slow it is not the files' fault
+        await self._keep(tenant, repo, collection.name, slow, known)
+        facts.update(_stored(slow))
         index = await asyncio.to_thread(build, chosen, facts, skipped)
         return Indexed(index, listing, skipped, len(changed))
 
-    async def _prepare(self, tenant: str, collection: CollectionInfo) -> int:
-        """Have the collection; how many passages it holds."""
+    async def _keep(
+        self, tenant: str, repo: str, collection: str, rows: Sequence[ReadFile], known: Mapping[str, Stored]
+    ) -> None:
+        """Passages first, then facts: a file whose facts are stored is found by search, whenever we are killed."""
+        if not rows:
+            return
+        if stale := [row.path for row in rows if row.path in known]:
+            await self._forget(tenant, collection, stale)
+        await self._search_points(tenant, collection, rows)
+        await self.store.replace(tenant, repo, _stored(rows), ())
+
+    async def _prepare(self, tenant: str, collection: CollectionInfo, *, is_known: bool) -> bool:
+        """Have the collection; whether it holds the passages of what is known."""
         assert self.vectors is not None
         try:
             await self.vectors.ensure(tenant, collection, keywords=KEYWORDS)
         except Conflict:  # vectors of another model say nothing to this one
             await self.vectors.drop(tenant, collection.name)
             await self.vectors.ensure(tenant, collection, keywords=KEYWORDS)
-        return await self.vectors.count(tenant, collection.name)
+        is_filled = await self.vectors.count(tenant, collection.name) > 0
+        if is_filled and not is_known:  # passages of files nobody remembers
+            await self.vectors.drop(tenant, collection.name)
+            await self.vectors.ensure(tenant, collection, keywords=KEYWORDS)
+        return is_filled and is_known
 
     async def _forget(self, tenant: str, collection: str, paths: Sequence[str]) -> None:
         if self.vectors is not None:
@@ -180,6 +194,10 @@ def build(entries: Iterable[Entry], facts: Mapping[str, Stored], skipped: dict[s
 def _weight(path: str) -> int:
     language = language_of(path)
     return rank(path) if language is not None and language.deep else rank(path) + (1 if language else 2)
+
+
+def _stored(rows: Iterable[ReadFile]) -> dict[str, Stored]:
+    return {row.path: Stored(row.key, row.facts) for row in rows}
 
 
 def _key(known: Mapping[str, Stored], path: str) -> str:

@@ -8,6 +8,7 @@ from ast_grep_py import SgNode, SgRoot
 from groundswell.backends.repos.ecmascript.exports import Exports
 from groundswell.backends.repos.ecmascript.nodes import last_of, line_of
 from groundswell.backends.repos.ecmascript.values import Where
+from groundswell.backends.repos.ecmascript.walker import DEPTHS
 from groundswell.backends.repos.facts import Builder, FileFacts
 
 # the grammar of TSX reads JavaScript, too; TypeScript's own also reads `<Foo>x`
@@ -19,8 +20,15 @@ _UNPARTED = re.compile(r"([>\w\])}\"'`])((?:\s|//[^\n]*+|/\*(?:[^*]|\*(?!/))*+\*
 def extract(language: str, path: str, text: str) -> FileFacts:
     """Read a file."""
     grammar = GRAMMARS.get(path[path.rfind(".") :].lower(), "tsx")
-    reader = _Reader(Builder(language, text.count("\n") + 1))
-    reader.module(_parsed(text, grammar))
+    root, reader = _parsed(text, grammar), None
+    for depth in DEPTHS:  # generated code nests deeper than the interpreter's stack
+        reader = _Reader(Builder(language, text.count("\n") + 1), depth)
+        try:
+            reader.module(root)
+        except RecursionError:
+            continue
+        break
+    assert reader is not None
     return reader.builder.facts
 
 
@@ -39,9 +47,10 @@ def _part(found: re.Match[str]) -> str:
 
 
 class _Reader(Exports):
-    def __init__(self, builder: Builder) -> None:
-        super().__init__(builder)
+    def __init__(self, builder: Builder, depth: int) -> None:
+        super().__init__(builder, depth)
         self.visitors = {
+            **dict.fromkeys(("binary_expression", "union_type", "intersection_type"), self._spine),
             "comment": self._skip,
             "property_identifier": self._skip,
             "private_property_identifier": self._skip,

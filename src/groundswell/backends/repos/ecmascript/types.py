@@ -23,6 +23,7 @@ TRANSPARENT = frozenset(
     Writable ThisType WeakRef InstanceType
     """.split()  # noqa: SIM905
 )
+_MEMBERS = 12  # of a union that are looked at
 LITERAL: Kind = (("@literal",), -1)
 
 
@@ -105,6 +106,16 @@ def _inner(node: SgNode, generics: Generics) -> Iterator[Kind]:
     yield from _each(node.named_children(), generics)
 
 
+def _members(node: SgNode, generics: Generics) -> Iterator[Kind]:
+    """Of a union the first members: each stands one level deeper than the next."""
+    kind = node.kind()
+    members: list[SgNode] = []
+    while node.kind() == kind and (parts := node.named_children()):
+        members += reversed(parts[1:])
+        node = parts[0]
+    yield from _each([node, *reversed(members)][:_MEMBERS], generics)
+
+
 def _this(*_: object) -> Iterator[Kind]:
     yield ("@self",), -1
 
@@ -125,11 +136,13 @@ _READERS = {
     "lookup_type": _lookup,
     "conditional_type": _conditional,
     "this_type": _this,
+    "union_type": _members,
+    "intersection_type": _members,
     "predefined_type": _literal,
     "literal_type": _literal,
     "template_literal_type": _literal,
     **dict.fromkeys(
-        ("type_annotation", "union_type", "intersection_type", "parenthesized_type", "readonly_type",
+        ("type_annotation", "parenthesized_type", "readonly_type",
          "optional_type", "rest_type", "flow_maybe_type"),
         _inner,
     ),

@@ -11,7 +11,7 @@ from groundswell.backends.repos.ecmascript.types import Kind
 from groundswell.backends.repos.ecmascript.values import UNKNOWN, Values, Where
 from groundswell.backends.repos.facts import Builder, Chain, Definition, Typed
 
-_DEEP = 400  # levels of nesting that are read
+DEPTHS = (200, 60, 20)  # levels of nesting that are read: the first that fits the stack
 _TYPES = 8  # of one definition that are kept
 EXPORTS = re.compile(r"(?:module\s*\.\s*)?exports")
 
@@ -19,9 +19,9 @@ EXPORTS = re.compile(r"(?:module\s*\.\s*)?exports")
 class Walker(Values):
     """Reads names; what else a node means is for the classes above this one."""
 
-    def __init__(self, builder: Builder) -> None:
+    def __init__(self, builder: Builder, deepest: int) -> None:
         super().__init__(builder)
-        self.depth = 0
+        self.depth, self.deepest = 0, deepest
         self.named: dict[tuple[int, str], int] = {}  # (parent, name) → definition
         self.bound: dict[tuple[int, str], int] = {}  # how many variables of a name a scope has
         self.brought: set[str] = set()  # locals that are imports
@@ -31,12 +31,12 @@ class Walker(Values):
         """Read a node: as its kind is read, or what is in it."""
         visitor = self.visitors.get(node.kind())
         if visitor is not None:
-            if self.depth < _DEEP:
+            if self.depth < self.deepest:
                 self.depth += 1
                 visitor(node, at)
                 self.depth -= 1
             return
-        if self.depth < _DEEP:
+        if self.depth < self.deepest:
             self.depth += 1
             self._all(node.named_children(), at)
             self.depth -= 1
@@ -49,6 +49,17 @@ class Walker(Values):
         child = node.field(name)
         if child is not None:
             self.visit(child, at)
+
+    def _spine(self, node: SgNode, at: Where) -> None:
+        """`a + b + c …`, `A | B | C …`: each operand stands one level deeper than the next."""
+        operands: list[SgNode] = []
+        kind = node.kind()
+        while node.kind() == kind and (parts := node.named_children()):
+            operands += reversed(parts[1:])
+            node = parts[0]
+        if node.kind() != kind:
+            operands.append(node)
+        self._all(reversed(operands), at)
 
     def _skip(self, node: SgNode, at: Where) -> None:
         """Nothing in it is a use."""
