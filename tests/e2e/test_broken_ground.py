@@ -212,3 +212,18 @@ def test_a_data_directory_that_cannot_be_written_is_named_with_what_to_set(
         assert home.run("doctor").returncode == (1 if place == "data" else 0)
     finally:
         folder.chmod(0o755)
+
+
+def test_a_log_that_cannot_be_written_stops_nothing(home: Home) -> None:
+    home.more["GROUNDSWELL_EMBEDDINGS__URL"] = "none:"
+    logs = home.data / "logs"
+    logs.mkdir(mode=0o700, parents=True)
+    (logs / "platform.log").symlink_to("/dev/full")
+    platform = home.begin("up", "--no-question")
+    assert platform.stdout is not None
+    with platform, platform.stdout as said:
+        assert any("ready at" in line for line in said)
+        for name in ("high_waters", "retrying"):
+            assert home.told("ask", f"Where is {name} defined?")["status"] == "succeeded"
+        assert home.run("status").returncode == 0
+        home.well("stop")

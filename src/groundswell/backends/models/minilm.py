@@ -70,7 +70,6 @@ class _Session:
             )
         options = runtime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting costs nothing
         options.enable_cpu_mem_arena = False  # an arena keeps the largest batch's memory for good
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session: Any = runtime.InferenceSession(str(folder / MODEL), options, providers=["CPUExecutionProvider"])
