@@ -306,19 +306,20 @@ class Forgetful:
         """Nothing is kept."""
 
 
-class Threads:
-    """Workers for files that are known to be harmless."""
+class Here:
+    """Workers that do the work at once: nothing else waits for it."""
 
     async def run(self, function: Callable[..., Any], *arguments: Any, seconds: float) -> Any:
-        """`function(*arguments)` in a thread."""
-        return await asyncio.wait_for(asyncio.to_thread(function, *arguments), seconds)
+        """`function(*arguments)`."""
+        del seconds
+        return function(*arguments)
 
 
 @contextlib.asynccontextmanager
 async def opened(root: Path) -> AsyncGenerator[Repo]:
     """A folder as the platform opens it."""
     with tempfile.TemporaryDirectory() as cache:
-        repositories = Repositories(cache=Path(cache), workers=Threads(), store=Forgetful())
+        repositories = Repositories(cache=Path(cache), workers=Here(), store=Forgetful())
         try:
             yield await repositories.open(f"path:{root}", tenant="bench")
         finally:

@@ -193,6 +193,7 @@ def serve(
     context: typer.Context,
     names: Annotated[list[str], typer.Argument(metavar="NAME…", help="gateway, router, agents, tools, models.")],
     number: Annotated[int, typer.Option(hidden=True)] = 0,
+    parent: Annotated[int, typer.Option(hidden=True)] = 0,
 ) -> None:
     """Run single services.
 
@@ -206,7 +207,7 @@ def serve(
     async def ready(_: "Running") -> None:
         say(f"serving {', '.join(names)}{f' {number}' if number else ''}")
 
-    other = asyncio.run(platform.run(loaded, names=names, keyless=keyless, ready=ready))
+    other = asyncio.run(platform.run(loaded, names=names, keyless=keyless, parent=parent, ready=ready))
     if other is not None:
         raise ConfigError("already_running", _running(other), "stop it first, or name another data directory")
 

@@ -4,6 +4,7 @@ Each service that signs has a private key of its own: the router for run tokens,
 for themselves. All know all public keys. Private files have mode 0600.
 """
 
+import fcntl
 import os
 import time
 from dataclasses import asdict, dataclass, field
@@ -104,10 +105,7 @@ def load(folder: Path, *, create: bool) -> Keys:
     for name in SIGNERS:
         secret, shown = folder / f"{name}.private.pem", folder / f"{name}.public.pem"
         if create and not secret.exists():
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            key = OKPKey.generate_key(ALGORITHM)
-            _write(shown, _public(key).as_pem(private=False))
-            _write(secret, key.as_pem(private=True))
+            _create(secret, shown)
         try:
             if secret.exists():
                 private[name] = OKPKey.import_key(secret.read_bytes())
@@ -116,6 +114,20 @@ def load(folder: Path, *, create: bool) -> Keys:
             hint = "start the platform with `groundswell up` once, or copy the keys here"
             raise ConfigError("no_keys", f"the key of {name} in {folder} cannot be read: {error}", hint) from error
     return Keys(private, public)
+
+
+def _create(secret: Path, shown: Path) -> None:
+    """Make a key, unless another process that starts at the same time was faster."""
+    secret.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(secret.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not secret.exists():
+            key = OKPKey.generate_key(ALGORITHM)
+            _write(shown, _public(key).as_pem(private=False))
+            _write(secret, key.as_pem(private=True))
+    finally:
+        os.close(lock)
 
 
 def _public(key: OKPKey) -> OKPKey:

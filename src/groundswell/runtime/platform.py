@@ -60,13 +60,14 @@ async def run(
     keyless: bool,
     started_by: StartedBy = "up",
     workers: int = 0,
+    parent: int = 0,
     log: Path | None = None,
     say: Say = lambda text: None,
     ready: Callable[[Running], Awaitable[None]] | None = None,
 ) -> Instance | None:
     """Serve until SIGINT, SIGTERM or SIGHUP. Where this data directory's platform runs already, return it at once.
 
-    `workers` agent workers become processes of their own. `say` tells progress, `ready` is awaited once all answer.
+    `workers` agent workers become processes of their own. With `parent` it also ends with that process. `say` tells progress, `ready` is awaited once all answer.
     Raises ConfigError, Unavailable.
     """
     unknown = set(names) - set(ALL)
@@ -100,6 +101,8 @@ async def run(
             running.instance = tenure.publish(url, VERSION, running.base.local_key, started_by, str(log or ""))
         if ready is not None:
             await ready(running)
+        if parent:
+            stack.push_async_callback(_cancelled, asyncio.create_task(_stop_with(parent, stopping)))
         if started_by == "ask":
             stack.push_async_callback(_cancelled, asyncio.create_task(_stop_when_idle(running)))
         await stopping.wait()
@@ -245,7 +248,8 @@ async def _worker_processes(count: int, folder: Path, stopping: asyncio.Event) -
     async def keep(number: int) -> None:
         while not stopping.is_set():
             process = await asyncio.create_subprocess_exec(
-                *command("--config", str(folder), "serve", "agents", "--number", str(number))
+                *command("--config", str(folder), "serve", "agents", "--number", str(number)),
+                *("--parent", str(os.getpid())),
             )
             try:
                 await process.wait()
@@ -286,6 +290,13 @@ async def _stop_when_idle(running: Running) -> None:
                 if row and row["open"] == 0:
                     running.stopping.set()
                     return
+
+
+async def _stop_with(parent: int, stopping: asyncio.Event) -> None:
+    """A worker does not outlive its platform: it would hold the database for one that is gone."""
+    while os.getppid() == parent:
+        await asyncio.sleep(WATCH_SECONDS)
+    stopping.set()
 
 
 async def _cancelled(task: "asyncio.Task[None]") -> None:
