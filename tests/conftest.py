@@ -11,11 +11,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from groundswell.backends.databases.embedded import ROLE, EmbeddedPostgres
 from groundswell.backends.databases.migrations import migrate
 
 NUMBERS = itertools.count()
+settings.register_profile("groundswell", deadline=None)  # no test judges by the clock
+settings.load_profile("groundswell")
 
 
 @pytest.fixture(autouse=True)

@@ -67,7 +67,8 @@ async def run(
 ) -> Instance | None:
     """Serve until SIGINT, SIGTERM or SIGHUP. Where this data directory's platform runs already, return it at once.
 
-    `workers` agent workers become processes of their own. With `parent` it also ends with that process. `say` tells progress, `ready` is awaited once all answer.
+    `workers` agent workers become processes of their own. With `parent` this one ends when that one has. `say` tells
+    progress, `ready` is awaited once all answer.
     Raises ConfigError, Unavailable.
     """
     unknown = set(names) - set(ALL)
@@ -294,7 +295,7 @@ async def _stop_when_idle(running: Running) -> None:
 
 async def _stop_with(parent: int, stopping: asyncio.Event) -> None:
     """A worker does not outlive its platform: it would hold the database for one that is gone."""
-    while os.getppid() == parent:
+    while os.getppid() == parent:  # noqa: ASYNC110 - nothing tells of a parent's end
         await asyncio.sleep(WATCH_SECONDS)
     stopping.set()
 
