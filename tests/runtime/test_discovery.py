@@ -3,6 +3,7 @@
 import importlib
 import sys
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,7 @@ def extension(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
         file.parent.mkdir(exist_ok=True)
         file.write_text(content)
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(discovery, "entry_points", entry_points)  # a platform of this session may have its own
     importlib.invalidate_caches()
     for cached in CACHED:
         cached.cache_clear()
