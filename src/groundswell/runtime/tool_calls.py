@@ -14,6 +14,7 @@ import stamina
 from pydantic import ValidationError
 
 from groundswell.backends.databases.calls import Cost, Journal, Place, Standing
+from groundswell.backends.databases.connections import OUTAGES
 from groundswell.backends.databases.evidence import EvidenceStore
 from groundswell.backends.databases.runs import RunStore, Scope
 from groundswell.core.errors import GroundswellError, NotFound, ToolFailed, Unavailable
@@ -254,6 +255,8 @@ class ToolCalls:
         try:
             value = await self._within_limits(tool, context, values)
         except GroundswellError as error:
+            if error.code in OUTAGES:
+                raise  # no answer of the tool: the call stays intended, and its worker asks again
             status = "no_data" if isinstance(error, NotFound) else "error"
             failure = ToolResult(status=status, since=since, code=error.code, message=error.message, hint=error.hint)
             return failure, []
@@ -278,8 +281,9 @@ class ToolCalls:
                 breaker.failed()
                 message = f"{tool.name} did not finish within {tool.seconds:g} s"
                 raise Unavailable("tool_deadline", message, "ask for less at once") from error
-            except Unavailable:
-                breaker.failed()
+            except Unavailable as error:
+                if error.code not in OUTAGES:
+                    breaker.failed()
                 raise
             except GroundswellError:
                 breaker.succeeded()  # it answers: that it says no is no failure

@@ -10,7 +10,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from groundswell.core.errors import Conflict, Invalid, Unavailable
+from groundswell.core.errors import Conflict, GroundswellError, Invalid, Unavailable
 from groundswell.core.records import Fact
 
 APPEND = "SELECT append(%s, %s, %s)"
@@ -19,6 +19,7 @@ CHANNEL = "groundswell_runs"
 NOTIFY_SECONDS = 0.01
 LOOK_SECONDS = 1.0
 WAIT_SECONDS = 10.0  # for a connection
+AWAY_SECONDS = 1.0  # the same, while the server is known to be away
 
 Connection = psycopg.AsyncConnection[DictRow]
 Emit = Callable[[str, str, Sequence[Fact]], None]  # run, tenant, facts
@@ -68,6 +69,7 @@ class Database:
             name=f"groundswell-{role}",
         )
         self.using = 0
+        self.away = False  # whether the last one to wait for a connection waited in vain
         self.bell = Bell(self)
         self.ear = Ear(self)
 
@@ -89,27 +91,22 @@ class Database:
     async def connection(self) -> AsyncGenerator[Connection]:
         """A connection in autocommit; what goes wrong with the server is Unavailable."""
         try:
-            async with self.pool.connection() as connection:
+            async with self.pool.connection(AWAY_SECONDS if self.away else WAIT_SECONDS) as connection:
+                self.away = False
                 self.using += 1
                 try:
                     yield connection
                 finally:
                     self.using -= 1
         except PoolTimeout as error:
-            if not self.using:
+            self.away = not self.using
+            if self.away:
                 raise Unavailable("database_down", "PostgreSQL does not answer", DOWN_HINT) from error
             raise Unavailable("database_busy", "no database connection came free in time", DOWN_HINT) from error
-        except (psycopg.errors.DiskFull, psycopg.errors.ConfigurationLimitExceeded) as error:
-            raise Unavailable("database_full", f"PostgreSQL cannot store more: {error}", FULL_HINT) from error
-        except (psycopg.DataError, UnicodeEncodeError) as error:  # such as a zero byte in a text
-            message = f"this cannot be stored: {str(error).splitlines()[0]}"
-            raise Invalid("bad_value", message, "leave out what is no text") from error
-        except psycopg.errors.OutOfMemory as error:
-            raise Unavailable("database_full", f"PostgreSQL is out of memory: {error}", FULL_HINT) from error
-        except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:
-            if error.diag.message_hint == "Check free disk space.":  # a quota or a limit: no class of its own
-                raise Unavailable("database_full", f"PostgreSQL cannot store more: {error}", FULL_HINT) from error
-            raise Unavailable("database_down", f"PostgreSQL does not answer: {error}", DOWN_HINT) from error
+        except (psycopg.Error, UnicodeEncodeError) as error:
+            if (explained := _explained(error)) is None:
+                raise
+            raise explained from error
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Connection]:
@@ -136,6 +133,23 @@ class Database:
 
 DOWN_HINT = "see whether it runs and takes connections: groundswell doctor"
 FULL_HINT = "free space where the database lives; nothing that was acknowledged is lost"
+OUTAGES = frozenset({"database_down", "database_busy", "database_full"})  # ours, and no answer of anybody's
+NO_ROOM = "Check free disk space."  # PostgreSQL's hint where a quota or a limit ends a file: no class of its own
+
+
+def _explained(error: Exception) -> GroundswellError | None:
+    """What a person can do about an error of PostgreSQL; None where it is for the caller to handle."""
+    if isinstance(error, psycopg.DataError | UnicodeEncodeError):  # such as a zero byte in a text
+        message = f"this cannot be stored: {str(error).splitlines()[0]}"
+        return Invalid("bad_value", message, "leave out what is no text")
+    full = psycopg.errors.DiskFull | psycopg.errors.ConfigurationLimitExceeded | psycopg.errors.OutOfMemory
+    if isinstance(error, full) or (isinstance(error, psycopg.Error) and error.diag.message_hint == NO_ROOM):
+        return Unavailable("database_full", f"PostgreSQL cannot store more: {error}", FULL_HINT)
+    if isinstance(error, psycopg.errors.TransactionTimeout):
+        return Unavailable("database_busy", "PostgreSQL took too long", DOWN_HINT)
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | psycopg.InternalError):
+        return Unavailable("database_down", f"PostgreSQL does not answer: {error}", DOWN_HINT)
+    return None
 
 
 def as_json(facts: Sequence[Fact]) -> Jsonb:
