@@ -1,20 +1,45 @@
-"""The checkpoints of one leased run: each write is one round trip, one transaction, and ends with the fence."""
+"""The checkpoints of one leased run: each commit is one round trip, one transaction, and ends with the fence.
+
+The stock saver commits a superstep twice, side by side: its writes and its checkpoint. Here the checkpoint waits until
+the writes are gathered, and both go in one commit; a task that finishes before the others is stored at once.
+"""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from contextvars import ContextVar
+from typing import Any, LiteralString
 
 import psycopg
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import WRITES_IDX_MAP, ChannelVersions, Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import dict_row
 
 from groundswell.backends.databases.connections import APPEND, EPOCH_OVER, Database, EpochOver, as_json
 from groundswell.core.records import Fact
 from groundswell.core.records.events import Noted, Stepped
+
+
+class Write:
+    """One write of the stock saver: its statements, gathered, and the facts that go with them."""
+
+    def __init__(self, facts: list[Fact]) -> None:
+        self.facts, self.statements = facts, list[Callable[[psycopg.AsyncCursor[Any]], Awaitable[Any]]]()
+        self.complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.stored = False
+
+    async def execute(self, sql: LiteralString, values: Sequence[Any]) -> None:
+        """As a cursor's."""
+        self.statements.append(lambda cursor: cursor.execute(sql, values))
+
+    async def executemany(self, sql: LiteralString, rows: Sequence[Sequence[Any]]) -> None:
+        """As a cursor's."""
+        self.statements.append(lambda cursor: cursor.executemany(sql, rows))
+
+
+_current: ContextVar[Write] = ContextVar("write")
 
 
 class RunSaver(AsyncPostgresSaver):
@@ -27,9 +52,9 @@ class RunSaver(AsyncPostgresSaver):
     def __init__(self, database: Database, run: str, tenant: str, epoch: int) -> None:
         super().__init__(database.pool, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
         self.database, self.run, self.tenant, self.epoch = database, run, tenant, epoch
-        self.order = asyncio.Lock()  # a checkpoint may not overtake its parent's writes
+        self.begun: list[Write] = []
+        self.turn = asyncio.Lock()
         self.stated: dict[str, tuple[str, list[Fact]]] = {}  # task → the checkpoint it runs on, facts
-        self.batch: list[Fact] = []
         self.wrote: dict[str, str] = {}  # task → node, of the step under way
 
     def state(self, task: str, checkpoint: str, node: str, name: str, data: dict[str, Any]) -> None:
@@ -59,10 +84,10 @@ class RunSaver(AsyncPostgresSaver):
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
         """Store a finished task's writes and facts; one that was interrupted or failed has stated nothing yet."""
-        async with self.order:
-            facts = self.stated.pop(task_id, ("", []))[1]
-            self._finished(task_id, task_path)
-            self.batch = [] if all(channel in WRITES_IDX_MAP for channel, _ in writes) else facts
+        facts = self.stated.pop(task_id, ("", []))[1]
+        self._finished(task_id, task_path)
+        failed = all(channel in WRITES_IDX_MAP for channel, _ in writes)
+        with self._begun([] if failed else facts):
             await super().aput_writes(config, writes, task_id, task_path)
 
     async def aput(
@@ -72,34 +97,75 @@ class RunSaver(AsyncPostgresSaver):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        """Store a step's checkpoint and its facts."""
-        async with self.order:
-            configurable = config.get("configurable", {})
-            parent, ns = configurable.get("checkpoint_id"), configurable.get("checkpoint_ns", "")
-            tasks = [task for task, (ran_on, _) in self.stated.items() if ran_on == parent]
-            self.batch = [fact for task in tasks for fact in self.stated.pop(task)[1]]
-            step = metadata.get("step", 0)
-            if step > 0:
-                nodes = tuple(sorted(set(self.wrote.values())))
-                body = Stepped(step=step, nodes=nodes, ns=ns)
-                self.batch.append(Fact(key=f"step/{checkpoint['id']}", body=body))
-                self.wrote.clear()
+        """Store a step's checkpoint and its facts, not before the writes it is made of."""
+        configurable = config.get("configurable", {})
+        parent, ns = configurable.get("checkpoint_id"), configurable.get("checkpoint_ns", "")
+        tasks = [task for task, (ran_on, _) in self.stated.items() if ran_on == parent]
+        facts = [fact for task in tasks for fact in self.stated.pop(task)[1]]
+        step = metadata.get("step", 0)
+        if step > 0:
+            nodes = tuple(sorted(set(self.wrote.values())))
+            facts.append(Fact(key=f"step/{checkpoint['id']}", body=Stepped(step=step, nodes=nodes, ns=ns)))
+            self.wrote.clear()
+        writes = self.begun.copy()
+        with self._begun(facts):
+            await self._gathered(writes)
             return await super().aput(config, checkpoint, metadata, new_versions)
 
+    @contextlib.contextmanager
+    def _begun(self, facts: list[Fact]) -> Generator[None]:
+        """What is written in here goes with these facts."""
+        write = Write(facts)
+        self.begun.append(write)
+        token = _current.set(write)
+        try:
+            yield
+        finally:
+            _current.reset(token)
+            self.begun.remove(write)
+            self._complete(write)
+
     @contextlib.asynccontextmanager
-    async def _cursor(self, *, pipeline: bool = False) -> AsyncGenerator[psycopg.AsyncCursor[DictRow]]:
-        async with self.database.connection() as connection:
-            if not pipeline:
+    async def _cursor(self, *, pipeline: bool = False) -> AsyncGenerator[Any]:
+        """What the stock saver reads with, and what it writes to."""
+        if pipeline:
+            write = _current.get()
+            yield write
+            await self._store(write)
+        else:
+            async with self.database.connection() as connection:
                 yield connection.cursor(binary=True, row_factory=dict_row)
+
+    async def _store(self, write: Write) -> None:
+        """Whoever has the turn stores all that is complete: a step's last writes and its checkpoint in one commit."""
+        self._complete(write)
+        async with self.turn:
+            if write.stored:
                 return
-            try:
-                async with connection.pipeline():  # no Sync inside: one implicit transaction
-                    cursor = connection.cursor(binary=True, row_factory=dict_row)
-                    yield cursor
-                    # last, so that the run's row is locked for one statement only
-                    await cursor.execute(APPEND, (self.run, self.epoch, as_json(self.batch)))
-            except psycopg.Error as error:
-                if error.sqlstate == EPOCH_OVER:
-                    raise EpochOver(self.run) from error
-                raise
-        self.database.appended(self.run, self.tenant, self.batch)
+            await self._gathered(self.begun)
+            async with self.database.connection() as connection:
+                batch = [one for one in self.begun if one.complete.done() and not one.stored]
+                facts = [fact for one in batch for fact in one.facts]
+                try:
+                    async with connection.pipeline():  # no Sync inside: one implicit transaction
+                        cursor = connection.cursor(binary=True, row_factory=dict_row)
+                        for statement in (statement for one in batch for statement in one.statements):
+                            await statement(cursor)
+                        # last, so that the run's row is locked for one statement only
+                        await cursor.execute(APPEND, (self.run, self.epoch, as_json(facts)))
+                except psycopg.Error as error:
+                    if error.sqlstate == EPOCH_OVER:
+                        raise EpochOver(self.run) from error
+                    raise
+            for one in batch:
+                one.stored = True
+        self.database.appended(self.run, self.tenant, facts)
+
+    async def _gathered(self, writes: list[Write]) -> None:
+        """Wait until the statements of these are there: not for the disk, only for what is being packed."""
+        for write in writes.copy():
+            await write.complete
+
+    def _complete(self, write: Write) -> None:
+        if not write.complete.done():
+            write.complete.set_result(None)
