@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -359,10 +360,14 @@ except ConfigError as error:
 """
 
 
-@pytest.mark.skipif(ROOT, reason="root may write everywhere")
-def test_folder_that_may_not_be_written_is_said(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir(mode=0o500)
-    assert refusal(tmp_path / "data").code == "data_read_only"
+def test_folder_that_may_not_be_written_is_said() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # every user gets there, also where root runs this
+        Path(folder).chmod(0o555)
+        if ROOT:
+            os.chown(folder, 65534, 65534)
+            assert as_nobody(CREATE, folder) == "data_read_only\n"
+        else:
+            assert refusal(Path(folder)).code == "data_read_only"
 
 
 @needs_root

@@ -34,7 +34,7 @@ async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ru
     overrides = {
         "data": str(folder / "data"),
         "gateway.port": 0,
-        "runs.lease_seconds": 2.0,
+        "runs.lease_seconds": 4.0,
         "gateway.requests_per_minute": 100_000,
     }
     loaded = load(config, overrides, {"HOME": str(folder)})

@@ -120,6 +120,7 @@ def stop(context: typer.Context) -> None:
 
 def where(context: typer.Context, as_json: JsonOption = False) -> None:
     """Say what is stored where, and how to remove it."""
+    from groundswell.backends.databases.postgres_programs import SHARED_COPIES
     from groundswell.runtime.instance import find
 
     invocation = here(context)
@@ -146,3 +147,5 @@ def where(context: typer.Context, as_json: JsonOption = False) -> None:
     say()
     running = f"{program()} stop && " if find(data) else ""
     say(f"remove it all:  {running}rm -r {shlex.quote(str(data.root))}")
+    if SHARED_COPIES.is_dir():
+        say(f"and what all data directories share, PostgreSQL's programs for root:  rm -r {SHARED_COPIES}")

@@ -8,34 +8,37 @@ from concurrent.futures import BrokenExecutor
 from concurrent.futures import TimeoutError as Expired
 from typing import Any
 
-from pebble import ProcessExpired, ProcessPool
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from groundswell.core.errors import Unavailable
 
 IDLE_SECONDS = 60.0
+START_SECONDS = 60.0  # for a process to begin; pebble starts others for ever where none can
 
 
 class CpuWorkers:
     """A pool that starts with the first piece of work and goes away when it was idle for a minute."""
 
-    def __init__(self, processes: int, idle_seconds: float = IDLE_SECONDS) -> None:
-        self.processes, self.idle_seconds = processes, idle_seconds
+    def __init__(
+        self, processes: int, idle_seconds: float = IDLE_SECONDS, start_seconds: float = START_SECONDS
+    ) -> None:
+        self.processes, self.idle_seconds, self.start_seconds = processes, idle_seconds, start_seconds
         self.pool: ProcessPool | None = None
-        self.busy = 0
+        self.work: set[ProcessFuture[Any]] = set()
         self.idle: asyncio.TimerHandle | None = None
 
     async def run(self, function: Callable[..., Any], *arguments: Any, seconds: float) -> Any:
         """`function(*arguments)` in another process; raises what it raises, Unavailable when its time is up."""
         if self.idle:
             self.idle.cancel()
-        self.busy += 1
+        # forkserver: a child of a process with threads and open databases must not inherit them
+        context = multiprocessing.get_context("forkserver")
+        self.pool = self.pool or ProcessPool(self.processes, context=context, initializer=_quiet)
+        future = self.pool.schedule(function, args=list(arguments), timeout=max(seconds, 0.01))
+        self.work.add(future)
         try:
-            # forkserver: a child of a process with threads and open databases must not inherit them
-            context = multiprocessing.get_context("forkserver")
-            self.pool = self.pool or ProcessPool(self.processes, context=context, initializer=_quiet)
-            future = self.pool.schedule(function, args=list(arguments), timeout=max(seconds, 0.01))
             try:
-                return await asyncio.wrap_future(future)
+                return await self._begun(future)
             except (Expired, TimeoutError) as error:
                 message = f"{function.__name__} took longer than {seconds:.1f} s and was stopped"
                 raise Unavailable("cpu_deadline", message, "ask for less at once") from error
@@ -50,8 +53,8 @@ class CpuWorkers:
                 future.cancel()  # kills it
                 raise
         finally:
-            self.busy -= 1
-            if self.busy == 0:
+            self.work.discard(future)
+            if not self.work:
                 self.idle = asyncio.get_running_loop().call_later(self.idle_seconds, self._stop)
 
     async def close(self) -> None:
@@ -63,8 +66,19 @@ class CpuWorkers:
             pool.stop()
             await asyncio.to_thread(pool.join, 5)
 
+    async def _begun(self, future: ProcessFuture[Any]) -> Any:
+        """Its value; where no process could begin with it in time, the pool is given up."""
+        waited = asyncio.wrap_future(future)
+        done, _ = await asyncio.wait([waited], timeout=self.start_seconds)
+        if not done and not any(one.running() for one in self.work):
+            future.cancel()
+            if self.pool is not None:
+                self.pool.stop()
+            raise BrokenExecutor("no process can start")
+        return await waited
+
     def _stop(self) -> None:
-        if self.busy == 0 and self.pool is not None:
+        if not self.work and self.pool is not None:
             self.pool.close()
             self.pool = None
 

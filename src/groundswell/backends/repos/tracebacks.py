@@ -24,7 +24,7 @@ _NODE = _pattern(
     r"(?m)^\s*at (?:async )?(?:new )?(?:([^\s(][^(\n]*?) \()?(?:file://)?((?:[A-Za-z]:)?[^\s():][^():\n]*):(\d+):\d+\)?\s*$"
 )
 _BROWSER = _pattern(r"(?m)^([\w$.<>/]*)@(?:https?://[^/\s]+)?(/[^\s:]+|[^\s:@]+):(\d+):\d+\s*$")
-_GO = _pattern(r"(?m)^(?:created by )?([\w./\-*()\[\]{}]+?)(?:\(.*\)| in goroutine \d+)?\n\t(\S+\.go):(\d+)")
+_GO = _pattern(r"(?m)^(?:created by )?([\w./\-*()\[\]{}]+?)(?:\([^()\n]*\)| in goroutine \d+)?\n\t(\S+\.go):(\d+)")
 _JAVA = _pattern(r"(?m)^\s*(?:at|\.\.\.) (?:[\w.@-]+/)*([\w$.<>]+)\.([\w$<>]+)\(([\w$]+\.\w+):(\d+)\)")
 _JAVA_CAUSE = _pattern(r"(?m)^Caused by: ")
 _RUST = _pattern(r"(?m)^\s*(?:\d+:\s+(?:0x[0-9a-f]+ - )?(\S+)\s*\n)\s+at (\S+?):(\d+)(?::\d+)?")

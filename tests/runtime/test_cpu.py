@@ -1,0 +1,30 @@
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+# Its own file is gone when the children, which import it again, begin.
+PROGRAM = """
+import asyncio, pathlib, sys
+from groundswell.core.errors import Unavailable
+from groundswell.runtime.cpu import CpuWorkers
+async def main():
+    workers = CpuWorkers(1, start_seconds=2)
+    try:
+        await workers.run(len, "abc", seconds=5)
+    except Unavailable as error:
+        print(error.code)
+    await workers.close()
+if __name__ == "__main__":
+    pathlib.Path(sys.argv[0]).unlink()
+    asyncio.run(main())
+"""
+
+
+async def test_work_whose_processes_cannot_start_is_given_up(tmp_path: Path) -> None:
+    program = tmp_path / "gone.py"
+    program.write_text(PROGRAM)
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, program], capture_output=True, text=True, timeout=50
+    )
+    assert done.stdout == "cpu_died\n", done.stderr[-1000:]
