@@ -18,6 +18,7 @@ from groundswell.core.policy import ArgumentRule
 from groundswell.core.records import Narrowing, Record
 
 PREFIX = "GROUNDSWELL_"
+ModelRole = Literal["planner", "code", "small", "embed"]
 
 
 class Section(BaseModel):
@@ -62,6 +63,30 @@ class Embeddings(Section):
     )
     model: str = ""
     key: SecretStr | None = None
+
+
+class Price(Section):
+    """What a million tokens cost, in USD."""
+
+    input: float = Field(default=0.0, ge=0)
+    output: float = Field(default=0.0, ge=0)
+
+
+class ModelEndpoint(Section):
+    """A model behind any OpenAI-compatible endpoint."""
+
+    url: str = Field(description="Its base, such as `http://127.0.0.1:8000/v1`.")
+    model: str = Field(default="", description="Empty: the first one it lists.")
+    key: SecretStr | None = None
+    headers: dict[str, SecretStr] = Field(default={}, description="Sent with every request.")
+    query: dict[str, str] = Field(default={}, description="Added to every address.")
+    window: int = Field(default=0, ge=0, description="Tokens; 0: what the endpoint says, else 8192.")
+    tools: Literal["auto", "native", "text"] = Field(
+        default="auto", description="How it calls tools: by the protocol, in its text, or as it turns out."
+    )
+    price: Price = Price()
+    seconds: float = Field(default=300, gt=0, description="One turn at most; 600 is the longest that is useful.")
+    at_once: int = Field(default=8, ge=1, description="Turns at once.")
 
 
 class Services(Section):
@@ -109,6 +134,10 @@ class Settings(Section):
     database: Database = Database()
     vectors: VectorStore = VectorStore()
     embeddings: Embeddings = Embeddings()
+    models: dict[ModelRole, ModelEndpoint] = Field(
+        default={},
+        description="`[models.planner]`, `[models.code]`, `[models.small]`, `[models.embed]`; none by default.",
+    )
     services: Services = Services()
     runs: Runs = Runs()
     index: Index = Index()

@@ -87,6 +87,18 @@ class CallFinished(Record):
     message: str = ""
 
 
+class Told(Record):
+    """Some text of a model while it speaks, secrets removed. A later attempt of the same call voids it."""
+
+    kind: Literal["text"] = "text"
+    version: Literal[1] = 1
+    call: str
+    tool: str
+    attempt: int
+    text: str = ""
+    reasoning: str = ""
+
+
 class Denial(Record):
     """Policy refused something."""
 
@@ -121,7 +133,17 @@ class Answered(Record):
 
 
 Body = Annotated[
-    RunChanged | Routed | Stepped | Noted | CallStarted | CallProgressed | CallFinished | Denial | Approval | Answered,
+    RunChanged
+    | Routed
+    | Stepped
+    | Noted
+    | CallStarted
+    | CallProgressed
+    | CallFinished
+    | Told
+    | Denial
+    | Approval
+    | Answered,
     Field(discriminator="kind"),
 ]
 
