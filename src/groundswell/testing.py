@@ -18,10 +18,12 @@ from pydantic import TypeAdapter
 from groundswell.backends.vectors import bm25
 from groundswell.core.context import RunContext
 from groundswell.core.errors import Conflict, Denied, GroundswellError, Invalid, NotFound, ToolFailed
-from groundswell.core.ports import CollectionInfo, Filter, Found, Point, Repo, Vectors, Workers
+from groundswell.core.ports import Cluster, CollectionInfo, Filter, Found, MetricsStore, Point, Repo, Vectors, Workers
 from groundswell.core.records import Evidence, Message, Part, Run, ToolResult, Turn
 from groundswell.core.tool import Tool
 from groundswell.runtime.results import result_of
+from groundswell.scripted_model import Say as Say
+from groundswell.scripted_model import ScriptedModel as ScriptedModel
 
 T = TypeVar("T")
 
@@ -312,6 +314,8 @@ class FakeContext:
     store: Vectors | None = None
     workers: Workers | None = None
     texts: Mapping[str, str] = field(default_factory=dict[str, str])
+    kubernetes: Cluster | None = None
+    prometheus: MetricsStore | None = None
     tenant: str = "local"
     key: str = "test"
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None
@@ -334,6 +338,18 @@ class FakeContext:
         if self.opened is None:
             raise ToolFailed("no_source", "this run looks at no repository")
         return self.opened
+
+    async def cluster(self) -> Cluster:
+        """The cluster."""
+        if self.kubernetes is None:
+            raise ToolFailed("no_source", "this run looks at no Kubernetes cluster")
+        return self.kubernetes
+
+    async def metrics(self) -> MetricsStore:
+        """The Prometheus."""
+        if self.prometheus is None:
+            raise ToolFailed("no_source", "this run looks at no Prometheus")
+        return self.prometheus
 
     async def stored(self, digest: str) -> str:
         """A stored text."""
