@@ -146,6 +146,6 @@ def where(context: typer.Context, as_json: JsonOption = False) -> None:
     table(rows, ("part", "    size", "what it is"))
     say()
     running = f"{program()} stop && " if find(data) else ""
-    say(f"remove it all:  {running}rm -r {shlex.quote(str(data.root))}")
     if SHARED_COPIES.is_dir():
-        say(f"and what all data directories share, PostgreSQL's programs for root:  rm -r {SHARED_COPIES}")
+        say(f"root's platforms share PostgreSQL's programs:  rm -r {SHARED_COPIES}")
+    say(f"remove it all:  {running}rm -r {shlex.quote(str(data.root))}")

@@ -25,6 +25,7 @@ from groundswell.runtime.base import VERSION, Base
 from groundswell.runtime.keys import CallerToken
 from groundswell.runtime.reference_page import page, policy
 from groundswell.runtime.service import Service, opened_of
+from groundswell.runtime.start_page import start_page
 
 routes = APIRouter(prefix="/v1")
 PASSED_ON = ("accept", "content-type", "idempotency-key", "last-event-id")  # nothing that names an identity
@@ -197,6 +198,13 @@ async def docs(request: Request) -> Response:
     return HTMLResponse(page(await _document(request)), headers={"Content-Security-Policy": policy()})
 
 
+async def start(request: Request) -> Response:
+    """The page for people. It holds nothing: what it shows it asks for, with a key where one is needed."""
+    text, security = start_page()
+    headers = {"Content-Security-Policy": security, "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
+    return HTMLResponse(text, headers=headers)
+
+
 async def _document(request: Request) -> dict[str, Any]:
     gateway: Gateway = opened_of(request)
     own = request.app.openapi()
@@ -226,6 +234,7 @@ async def ready(gateway: Gateway) -> dict[str, str]:
 
 def dress(app: FastAPI) -> None:
     """What is not for the OpenAPI document: the document itself, and all that is passed on."""
+    app.add_route("/", start, methods=["GET"], include_in_schema=False)
     app.add_route("/openapi.json", openapi, methods=["GET"], include_in_schema=False)
     app.add_route("/docs", docs, methods=["GET"], include_in_schema=False)
     app.add_route("/v1/{path:path}", relay, methods=METHODS, include_in_schema=False)

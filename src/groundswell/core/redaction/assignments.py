@@ -28,7 +28,7 @@ KEYWORD = rf"(?:(?:{GENERATED})|(?:{CHOSEN}))"
 BREAKS = r"\r\n\v\f\x1c-\x1e\x85\u2028\u2029"
 _QUOTED = (
     r"""(?P<prefix>[bBrRuUfF@$]{0,2})(?P<quote>\\*+["'`])"""
-    rf"(?P<text>(?:(?!(?P=quote))[^{BREAKS}])*+)(?P<end>(?P=quote)|\Z)"
+    rf"(?P<text>(?:(?!(?P=quote))[^{BREAKS}])*)(?P<end>(?P=quote)|\Z)"
 )
 _ASSIGN = re.compile(
     rf"""(?P<key>{KEYWORD})\d{{0,2}}(?P<after>\\*+["'`]?\]?\)?)

@@ -92,14 +92,14 @@ def is_base64(value: str) -> bool:
 _TOKENS = (
     _prefixed("github-token", "ghp_ gho_ ghs_ ghu_ ghr_", r"gh[pousr]_[A-Za-z0-9]{20,}+"),
     _prefixed("github-token", "github_pat_", r"github_pat_[A-Za-z0-9_]{20,}+"),
-    _prefixed("gitlab-token", "gl", r"gl(?:pat|dt|rt|ptt|ft|cbt|soat)-[A-Za-z0-9_\-]{16,}+(?:\.[A-Za-z0-9_\-]+)*+"),
+    _prefixed("gitlab-token", "gl", r"gl(?:pat|dt|rt|ptt|ft|cbt|soat)-[A-Za-z0-9_\-]{16,}+(?:\.[A-Za-z0-9_\-]+)*"),
     _prefixed("grafana-token", "glsa_ glc_", r"gl(?:sa|c)_[A-Za-z0-9_=+/]{24,}+"),
     _prefixed("slack-token", "xox xapp-", r"(?:xox[abeoprs]|xapp)-[A-Za-z0-9\-]{10,}+", _has_digit),
     _prefixed("stripe-key", "k_live_ k_test_ whsec_", r"(?:[sr]k_(?:live|test)|whsec)_[A-Za-z0-9+/=]{10,}+"),
     _prefixed("anthropic-key", "sk-ant-", r"sk-ant-[A-Za-z0-9_\-]{10,}+"),
     _prefixed("openai-key", "sk-", r"(?<!-)sk-(?!ant-)[A-Za-z0-9_\-]{20,}+", _has_digit),
     _prefixed("google-key", "AIza", r"AIza[A-Za-z0-9_\-]{30,}+"),
-    _prefixed("google-key", "GOCSPX- ya29.", r"(?:GOCSPX-|ya29\.)[A-Za-z0-9_\-]{20,}+(?:\.[A-Za-z0-9_\-]+)*+"),
+    _prefixed("google-key", "GOCSPX- ya29.", r"(?:GOCSPX-|ya29\.)[A-Za-z0-9_\-]{20,}+(?:\.[A-Za-z0-9_\-]+)*"),
     _prefixed("npm-token", "npm_", r"npm_[A-Za-z0-9]{30,}+"),
     _prefixed("pypi-token", "pypi-", r"pypi-[A-Za-z0-9_\-]{16,}+(?<=[A-Za-z0-9_\-]{50})|pypi-AgE[A-Za-z0-9_\-]{16,}+"),
     _prefixed("huggingface-token", "hf_", r"hf_[A-Za-z0-9]{30,}+"),
@@ -119,7 +119,7 @@ _TOKENS = (
     _word("slack-webhook", "hooks.slack.com",
           r"hooks\.slack\.com/(?:services|workflows)/(?P<s>[A-Za-z0-9]+/[A-Za-z0-9]+/[A-Za-z0-9/]{8,}+)"),
     _word("jwt", "eyJ",
-          r"(?<![A-Za-z0-9_\-.])(?P<s>eyJ[A-Za-z0-9_\-]{8,}+\.[A-Za-z0-9_\-]{4,}+(?:\.[A-Za-z0-9_\-]*+){1,3})",
+          r"(?<![A-Za-z0-9_\-.])(?P<s>eyJ[A-Za-z0-9_\-]{8,}+\.[A-Za-z0-9_\-]{4,}+(?:\.[A-Za-z0-9_\-]*){1,3})",
           _is_jwt),
     _word("password-hash", "$",
           r"(?P<s>\$(?:apr1|2[abxy]|[1567y]|argon2(?:id|i|d)|pbkdf2[a-z0-9\-]*|scrypt)\$"
@@ -136,8 +136,8 @@ _TOKENS = (
 )  # fmt: skip
 
 _PEM = (
-    r"-----BEGIN[A-Z0-9 ]{0,20} ?PRIVATE KEY(?: BLOCK)?-----(?:\\+[nr]|[ ])*+[A-Za-z0-9+/=]{16,}+"
-    r"(?:\\+[nr]|[A-Za-z0-9+/= ])*+(?:-----END[A-Z0-9 ]{0,30}-----(?:\\+[nr])*+)?"
+    r"-----BEGIN[A-Z0-9 ]{0,20} ?PRIVATE KEY(?: BLOCK)?-----(?:\\+[nr]|[ ])*[A-Za-z0-9+/=]{16,}+"
+    r"(?:\\+[nr]|[A-Za-z0-9+/= ])*(?:-----END[A-Z0-9 ]{0,30}-----(?:\\+[nr])*)?"
 )
 _LITERAL = r"""[^\s"'`;,<>()&|]"""
 

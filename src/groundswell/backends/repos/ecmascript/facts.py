@@ -14,7 +14,7 @@ from groundswell.backends.repos.facts import Builder, FileFacts
 # the grammar of TSX reads JavaScript, too; TypeScript's own also reads `<Foo>x`
 GRAMMARS = {".ts": "typescript", ".mts": "typescript", ".cts": "typescript"}
 # possessive, for else a long comment between lines would be tried in every way it can be cut
-_UNPARTED = re.compile(r"([>\w\])}\"'`])((?:\s|//[^\n]*+|/\*(?:[^*]|\*(?!/))*+\*/)++)(?=[<(])")
+_UNPARTED = re.compile(r"([>\w\])}\"'`])((?:\s|//[^\n]*+|/\*(?:[^*]|\*(?!/))*\*/)+)(?=[<(])")
 
 
 def extract(language: str, path: str, text: str) -> FileFacts:
