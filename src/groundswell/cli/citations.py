@@ -62,7 +62,7 @@ def place(source: str) -> str:
 
 def parsed(source: str) -> tuple[str, int, int]:
     """Path, first and last line of a repository's source; of any other it whole, and no lines."""
-    match = re.fullmatch(r"repo:(.*?)(?:#L(\d+)(?:-L(\d+))?)?", source, re.DOTALL)
+    match = re.fullmatch(r"(?:repo|doc):(.*?)(?:#L(\d+)(?:-L(\d+))?)?", source, re.DOTALL)
     if match is None:
         return source, 0, 0
     path, start, end = match.groups()

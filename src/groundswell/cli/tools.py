@@ -85,7 +85,7 @@ def call(
     if as_json:
         invocation.as_json = plain_failure
     given = dict(_argument(text) for text in arguments or [])
-    run, result = asyncio.run(_call(invocation, name, given, agent, sources(repo, source or []), quiet=as_json))
+    run, result = asyncio.run(called(invocation, name, given, agent, sources(repo, source or []), quiet=as_json))
     if as_json:
         say(json.dumps(result, ensure_ascii=False, indent=2))
     else:
@@ -105,7 +105,7 @@ def index(context: typer.Context, repo: RepoOption = "", agent: AsOption = "", a
     looked_at = sources(repo, [])
     if "repo" not in looked_at:
         raise ConfigError("no_source", "the current folder is in no Git repository", "name one with --repo PATH")
-    _, result = asyncio.run(_call(invocation, INDEX, {}, agent, looked_at, quiet=as_json))
+    _, result = asyncio.run(called(invocation, INDEX, {}, agent, looked_at, quiet=as_json))
     if as_json:
         say(json.dumps(result, ensure_ascii=False, indent=2))
     elif result["status"] == "ok":
@@ -132,7 +132,7 @@ def covered(coverage: dict[str, Any]) -> list[str]:
     return lines
 
 
-async def _call(
+async def called(
     invocation: Invocation,
     name: str,
     arguments: dict[str, Any],

@@ -29,6 +29,7 @@ class Tool:
     approval: bool = False
     probe: Probe | None = None  # of an effect: its value if it happened, else None
     repeatable: bool = False  # an effect whose target honours the idempotency key
+    direct: bool = False  # only a caller may ask for it, as a run of one call: no node and no model
 
     def schema(self) -> dict[str, Any]:
         """The JSON schema of its arguments."""
@@ -45,6 +46,7 @@ def tool(
     approval: bool = False,
     probe: Probe | None = None,
     repeatable: bool = False,
+    direct: bool = False,
 ) -> Callable[[Callable[..., Awaitable[Any]]], Tool]:
     """Make a tool of an async function whose first parameter is its ToolContext."""
 
@@ -71,6 +73,7 @@ def tool(
             approval=approval,
             probe=probe,
             repeatable=repeatable,
+            direct=direct,
         )
 
     return make

@@ -22,10 +22,22 @@ def allowed_domains(call: ToolCall, grant: Grant) -> Verdict:
         if not _URL.match(url):
             continue
         host = host_of(url)
-        if not host or not is_listed(host, grant.domains):
+        if not host or not is_listed(host, (*grant.domains, *hosts_named(grant.sources))):
             hint = f'add it to `domains` of [tenants.{grant.tenant}] in policy.toml: domains = ["{host or "HOST"}"]'
             return deny("domain_not_allowed", f"{call.agent!r} may not reach {host or text!r}", hint)
     return ALLOW
+
+
+def hosts_named(sources: Iterable[str]) -> Iterator[str]:
+    """The hosts of sources that the local caller named itself: naming one grants it for that run."""
+    for source in sources:
+        scheme, _, rest = plain(source).partition(":")
+        if scheme.lower() in ("http", "https") and (host := host_of(plain(source))):
+            yield host
+        elif scheme.lower() == "wikipedia":
+            language = compared(rest.strip("/") or "en")
+            if language and "." not in language:
+                yield f"{language}.wikipedia.org"
 
 
 def texts(value: Any) -> Iterator[str]:

@@ -9,6 +9,8 @@ from groundswell.policies.domains import host_of, is_listed, plain
 
 _FOLDERS = frozenset({"path", "file"})
 _HOSTS = frozenset({"https", "http"})
+_ENGINES = frozenset({"searxng"})  # `searxng:https://host`: it is the host that is judged
+_OURS = frozenset({"collection", "wikipedia"})  # the tenant's own, or one known place
 
 
 @policy
@@ -20,14 +22,16 @@ def allowed_sources(use: SourceUse, grant: Grant) -> Verdict:
     if use.source in grant.sources:
         return ALLOW
     scheme = plain(use.source).partition(":")[0].lower()
-    if scheme not in _FOLDERS | _HOSTS or scheme not in grant.schemes:
+    if scheme not in _FOLDERS | _HOSTS | _ENGINES | _OURS or scheme not in grant.schemes:
         message = f"a run of tenant {grant.tenant!r} may not look at {scheme or 'unnamed'}: sources"
         return deny("source_scheme_not_allowed", message, _hint(grant, use, f'schemes = ["{scheme or "path"}"]'))
-    return _host(use, grant) if scheme in _HOSTS else _folder(use, grant, scheme)
+    if scheme in _OURS:
+        return ALLOW
+    return _folder(use, grant, scheme) if scheme in _FOLDERS else _host(use, grant)
 
 
 def _host(use: SourceUse, grant: Grant) -> Verdict:
-    host = host_of(plain(use.source))
+    host = host_of(plain(use.source).removeprefix("searxng:"))
     if host and is_listed(host, grant.domains):
         return ALLOW
     message = f"a run of tenant {grant.tenant!r} may not look at {host or use.source!r}"

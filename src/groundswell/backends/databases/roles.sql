@@ -32,3 +32,4 @@ GRANT INSERT ON events TO groundswell_tools, groundswell_models;
 GRANT UPDATE (last_event, steps, tool_calls, tokens, money, bytes, reserved_tool_calls, reserved_tokens, reserved_money, reserved_bytes) ON runs TO groundswell_tools, groundswell_models;
 GRANT INSERT, UPDATE ON calls, evidence, evidence_sources TO groundswell_tools, groundswell_models;
 GRANT INSERT, UPDATE, DELETE ON code_files TO groundswell_tools;
+GRANT INSERT, UPDATE, DELETE ON collections, documents TO groundswell_tools;

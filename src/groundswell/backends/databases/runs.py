@@ -43,6 +43,7 @@ class Scope:
     sources: dict[str, str]
     granted: tuple[str, ...]
     caller: str
+    direct: bool = False  # a run of one call, which its caller asked for
 
 
 class RunStore:
@@ -131,11 +132,11 @@ class RunStore:
 
     async def scope(self, tenant: str, run: str) -> Scope:
         """What a run looks at, for a service that acts for it; raises NotFound."""
-        sql = "SELECT sources, granted, caller FROM runs WHERE tenant = %s AND id = %s"
+        sql = "SELECT sources, granted, caller, call IS NOT NULL AS direct FROM runs WHERE tenant = %s AND id = %s"
         row = await self.database.row(sql, tenant, run)
         if row is None:
             raise NotFound("no_run", f"there is no run {run}")
-        return Scope(row["sources"], tuple(row["granted"]), row["caller"])
+        return Scope(row["sources"], tuple(row["granted"]), row["caller"], row["direct"])
 
     async def leased(self, run: str, epoch: int, worker: str) -> Run | None:
         """The run that a living worker holds in an epoch, by PostgreSQL's clock."""

@@ -1,0 +1,104 @@
+"""Answer a question from pages, in their own words, or say that they do not answer it."""
+
+from collections.abc import Sequence
+from typing import Any, NotRequired, TypedDict
+
+from langgraph.graph import START, StateGraph
+from langgraph.runtime import Runtime
+
+from groundswell.agents.drafts import Draft
+from groundswell.agents.grounding import ground
+from groundswell.agents.web import answers, gathering
+from groundswell.agents.web.question import Asked, asked
+from groundswell.agents.web.ranking import Unit, compared, ranked
+from groundswell.core.agent import Agent, Limits, Update
+from groundswell.core.context import RunContext
+from groundswell.core.records import Passage
+
+
+class State(TypedDict):
+    """What the graph remembers between nodes; all of it is JSON."""
+
+    question: str
+    asked: NotRequired[Asked]
+    passages: NotRequired[list[dict[str, Any]]]
+    searched: NotRequired[list[str]]
+    units: NotRequired[list[Unit]]
+    draft: NotRequired[Draft]
+    places: NotRequired[dict[str, list[str]]]
+    answer: NotRequired[dict[str, Any]]
+
+
+async def understand(state: State, runtime: Runtime[RunContext]) -> Update:
+    """Read what kind of answer is asked for, about what, under which constraints; make queries of it."""
+    read = asked(state["question"], runtime.context.history)
+    runtime.context.note("understood", kind=read["kind"], queries=read["queries"])
+    return {"asked": read}
+
+
+async def gather(state: State, runtime: Runtime[RunContext]) -> Update:
+    """Search and fetch: passages of collections, or pages that a search engine names."""
+    context = runtime.context
+    source = context.run.sources.get("pages", "")
+    passages, searched = await gathering.gathered(_asked(state), source, context.tools)
+    return {"passages": [passage.model_dump(mode="json") for passage in passages], "searched": searched}
+
+
+async def rank(state: State, runtime: Runtime[RunContext]) -> Update:
+    """Look for the sentence, row or line that answers, best first."""
+    question = _asked(state)
+    passages = [Passage.model_validate(each) for each in state.get("passages", [])]
+    units = ranked(question, passages)
+    nearness = await gathering.nearness(question, units, runtime.context.tools)
+    return {"units": compared(question, units, nearness)}
+
+
+async def quote(state: State, runtime: Runtime[RunContext]) -> Update:
+    """Make claims of quotes where one answers; else say what was searched."""
+    passages = [Passage.model_validate(each) for each in state.get("passages", [])]
+    question, searched = _asked(state), state.get("searched", [])
+    draft = answers.draft(question, state.get("units", []), passages, searched)
+    return {"draft": draft, "places": places(passages)}
+
+
+def _asked(state: State) -> Asked:
+    found = state.get("asked")
+    return found if found is not None else asked(state["question"], ())
+
+
+def places(passages: Sequence[Passage]) -> dict[str, list[str]]:
+    """Digest → the sources that have these very words."""
+    found: dict[str, list[str]] = {}
+    for passage in passages:
+        found.setdefault(passage.excerpt.digest, []).append(passage.excerpt.source)
+    return found
+
+
+graph = StateGraph(State, context_schema=RunContext).add_sequence([understand, gather, rank, quote, ground])
+agent = Agent(
+    name="web",
+    description="Answers questions from web pages and collections of documents, in quotes.",
+    intents=(
+        "what a page or a manual says about something",
+        "a fact: when, how many, who, which version",
+        "how to do something by the documentation",
+        "what a policy, price list or release note says",
+        "look something up",
+    ),
+    tools=frozenset(
+        {
+            "collection_fill",
+            "collection_remove",
+            "collection_show",
+            "collections_list",
+            "documents_search",
+            "result_read",
+            "texts_compare",
+            "web_fetch",
+            "web_search",
+        }
+    ),
+    limits=Limits(steps=60, tool_calls=120, tokens=400_000, money=2.0, seconds=600),
+    graph=graph.add_edge(START, "understand"),
+    sources=("pages",),
+)

@@ -1,0 +1,103 @@
+"""Words that ask for the same thing, and words that say what a question asks for."""
+
+from functools import lru_cache
+
+from groundswell.agents.words import stem
+
+_SENSES = """
+cost price fee charge pricing pay tariff expensive cheap rate
+limit maximum max cap quota ceiling most exceed longest largest highest
+minimum min least lowest smallest shortest
+remove delete erase drop uninstall purge clear deletion removal
+create make add new generate build creation
+start begin launch run boot startup
+stop end terminate shut quit halt shutdown
+cancel cancellation terminate
+change modify edit update alter adjust switch
+allow permit support accept let enable permission
+require need must mandatory necessary requirement prerequisite
+forbid prohibit ban disallow deny
+show display list print view see
+size big capacity large
+duration long period last window
+release publish ship introduce announce
+author write creator maintain maintainer wrote
+location place located site headquarter office based
+default preset standard
+setting option configuration config parameter configure
+folder directory
+error fail failure problem fault exception
+fix resolve correct repair solve mend
+return refund reimburse money
+buy purchase order
+employee staff worker colleague
+vacation holiday leave
+customer user client
+login sign log signin authenticate authentication
+email mail
+phone telephone
+contact reach
+restore recover recovery
+backup copy
+often frequency frequent every
+keep retain retention store stored save
+expire expiry expiration valid validity
+install setup installation
+upgrade migrate migration update
+deprecate deprecated obsolete remove
+replace replacement successor instead supersede
+average mean typical
+speed fast quick throughput
+respond response reply answer
+deliver delivery ship shipping
+fast quick speed
+open opening hour
+close closing closed
+weigh weight heavy
+tall height high
+wide width
+deep depth
+found founded founder establish established
+name call called known
+responsible owner lead head charge
+approve approval authorize
+automatic automatically auto
+guarantee warranty
+compensation credit reimbursement
+happen occur
+reset restore
+listen port
+kind type sort
+handle process catch
+register registration
+send submit transmit
+test testing
+use usage
+access reach open
+serve server serving
+render template rendering
+""".strip()
+
+_GROUPS: dict[str, set[int]] = {}
+for _number, _line in enumerate(_SENSES.splitlines()):
+    for _word in _line.split():
+        _GROUPS.setdefault(stem(_word), set()).add(_number)
+
+SYNONYM, KIN = 0.8, 0.85
+
+
+@lru_cache(65536)
+def alike(one: str, other: str) -> float:
+    """How far one stem stands for another: 1 the same, less for a synonym or one of the same root, 0 for neither."""
+    if one == other:
+        return 1.0
+    if _GROUPS.get(one, set()) & _GROUPS.get(other, set()):
+        return SYNONYM
+    shared = 0
+    for a, b in zip(one, other, strict=False):
+        if a != b:
+            break
+        shared += 1
+    shorter, longer = sorted((len(one), len(other)))
+    is_kin = shared >= 4 and shared >= shorter - 1 and longer - shared <= 5
+    return KIN if is_kin and shared >= 5 or (is_kin and shared == shorter and longer - shared <= 4) else 0.0

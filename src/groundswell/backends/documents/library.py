@@ -1,0 +1,245 @@
+"""Collections of documents: pages in PostgreSQL, passages in the vector store, both under their tenant."""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Sequence
+
+from groundswell.backends.databases.collections import CollectionStore, Kept
+from groundswell.backends.documents.supply import Account, Folder, Fresh, Site, Supply
+from groundswell.backends.web.access import WebAccess
+from groundswell.core.errors import Conflict, Invalid, NotFound, ToolFailed
+from groundswell.core.ports import CollectionInfo, Embedder, Found, Point, Vectors, Workers
+from groundswell.core.records import Collection, Excerpt, Filled, Passage, Shelf
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+SPARE_SECONDS = 20.0  # of a call's time, left for storing what was read
+BATCH = 16  # passages embedded at once
+EMBEDDED = 1600  # characters of a passage
+QUERY = 1000  # characters
+Tell = Callable[[str, int, int], None]
+
+
+class Library:
+    """All collections of this process' platform."""
+
+    def __init__(
+        self,
+        store: CollectionStore,
+        vectors: Vectors,
+        embedder: Embedder | None,
+        workers: Workers,
+        pause_seconds: float = 0.5,
+    ) -> None:
+        self.store, self.vectors, self.embedder, self.workers = store, vectors, embedder, workers
+        self.pause_seconds = pause_seconds
+        self.locks: dict[tuple[str, str], asyncio.Lock] = {}
+
+    def desk(self, tenant: str, source: str, access: WebAccess, tell: Tell, until: float) -> "Desk":
+        """What one call may do."""
+        return Desk(self, tenant, source, access, tell, until)
+
+
+class Desk:
+    """One call's view of a tenant's collections."""
+
+    def __init__(self, library: Library, tenant: str, source: str, access: WebAccess, tell: Tell, until: float) -> None:
+        self.library, self.tenant, self.source = library, tenant, source
+        self.access, self.tell, self.until = access, tell, until
+
+    async def search(self, query: str, *, collections: Sequence[str] = (), limit: int = 12) -> list[Passage]:
+        """Passages about something: BM25 and dense vectors, fused."""
+        wanted = list(collections) or named_in(self.source)
+        if not wanted:
+            hint = "name one: --source pages=collection:NAME (groundswell collections lists them)"
+            raise ToolFailed("no_source", "this run looks at no collection", hint)
+        query = query[:QUERY].strip()
+        there = {each.name for each in await self.library.store.listed(self.tenant)}
+        for name in wanted:
+            if name not in there:
+                known = ", ".join(sorted(there)) or "none yet"
+                hint = f"there are: {known}; make one with: groundswell collections add {name} DIR"
+                raise NotFound("no_collection", f"there is no collection {name!r}", hint)
+        dense: Sequence[float] = ()
+        if query and self.library.embedder is not None:
+            dense = (await self.library.embedder.embed([query], kind="query"))[0]
+        found: list[tuple[str, Found]] = []
+        for name in wanted:
+            hits = await self.library.vectors.search(
+                self.tenant, shelf_of(name), text=query, dense=dense, limit=max(1, min(limit, 50))
+            )
+            found.extend((name, hit) for hit in hits)
+        found.sort(key=lambda each: -each[1].score)
+        return [_passage(hit) for _, hit in found[:limit]]
+
+    async def compare(self, query: str, texts: Sequence[str]) -> list[float]:
+        """How near each text is to the query."""
+        embedder = self.library.embedder
+        if embedder is None or not texts:
+            return []
+        asked = (await embedder.embed([query[:QUERY]], kind="query"))[0]
+        others = await embedder.embed([text[:QUERY] for text in texts], kind="document")
+        return [round(sum(a * b for a, b in zip(asked, other, strict=True)), 5) for other in others]
+
+    async def collections(self) -> list[Collection]:
+        """What there is."""
+        return await self.library.store.listed(self.tenant)
+
+    async def shelf(self, name: str) -> Shelf:
+        """One collection with its pages."""
+        collection = await self._named(name)
+        return Shelf(collection=collection, documents=tuple(await self.library.store.documents(self.tenant, name)))
+
+    async def remove(self, name: str) -> Collection:
+        """Delete vectors first: rows that are left can be removed again, passages without rows would be forgotten."""
+        async with self._lock(name):
+            collection = await self._named(name)
+            await self.library.vectors.drop(self.tenant, shelf_of(name))
+            await self.library.store.remove(self.tenant, name)
+        return collection
+
+    async def fill(self, name: str, *, pages: int = 500) -> Filled:
+        """Make a collection what its source says now."""
+        if not NAME.fullmatch(name):
+            raise Invalid("bad_name", f"{name!r} is no name of a collection", "use a-z, 0-9, `.`, `_` and `-`")
+        supply = self._supply(max(1, pages))
+        async with self._lock(name):
+            return await self._fill(name, supply)
+
+    def _supply(self, pages: int) -> Supply:
+        scheme, _, rest = self.source.partition(":")
+        until = self.until - SPARE_SECONDS
+        if scheme == "path":
+            return Folder(rest, self.library.workers, pages, until)
+        if scheme in ("http", "https"):
+            pause = self.library.pause_seconds
+            return Site(self.source, self.access, self.library.workers, pages, until, pause)
+        hint = "fill it from a folder or an address: groundswell collections add NAME DIR|URL"
+        raise ToolFailed("no_source", "this run names nothing to fill a collection from", hint)
+
+    async def _fill(self, name: str, supply: Supply) -> Filled:
+        began, store = time.monotonic(), self.library.store
+        kept = await self._prepared(name)
+        account = Account()
+        added = changed = 0
+        async for fresh in supply.pages(kept, account, self.tell):
+            is_new = fresh.page.path not in kept
+            await self._shelve(name, fresh, is_new=is_new)
+            added, changed = added + is_new, changed + (not is_new)
+        gone = [path for path in kept if path not in account.seen]
+        for path in gone:
+            await self.library.vectors.delete(self.tenant, shelf_of(name), where={"page": path})
+        await store.forget(self.tenant, name, gone)
+        pages = await store.kept(self.tenant, name)
+        return Filled(
+            name=name,
+            source=self.source,
+            pages=len(pages),
+            passages=sum(page.passages for page in pages.values()),
+            added=added,
+            changed=changed,
+            removed=len(gone),
+            unchanged=len(account.unchanged),
+            skipped=account.skipped,
+            examples=tuple(account.examples),
+            complete=account.complete,
+            seconds=round(time.monotonic() - began, 2),
+        )
+
+    async def _prepared(self, name: str) -> dict[str, Kept]:
+        """What is kept of the collection; nothing where another model made its vectors, or another source its pages."""
+        embedder, vectors, store = self.library.embedder, self.library.vectors, self.library.store
+        info = CollectionInfo(name=shelf_of(name))
+        if embedder is not None:
+            info = CollectionInfo(name=shelf_of(name), embedding=embedder.name, dimensions=embedder.dimensions)
+        known = await store.listed(self.tenant, name)
+        kept = await store.kept(self.tenant, name)
+        try:
+            await vectors.ensure(self.tenant, info, keywords=["page"])
+        except Conflict:
+            await vectors.drop(self.tenant, shelf_of(name))
+            await vectors.ensure(self.tenant, info, keywords=["page"])
+            await store.forget(self.tenant, name, list(kept))
+            kept = {}
+        if kept and known and known[0].source != self.source:
+            await vectors.delete(self.tenant, shelf_of(name), where={"page": list(kept)})
+            await store.forget(self.tenant, name, list(kept))
+            kept = {}
+        await store.make(self.tenant, name, self.source, info.embedding)
+        return kept
+
+    async def _shelve(self, name: str, fresh: Fresh, *, is_new: bool) -> None:
+        """Passages first, then the page's row: a page whose row is old is read again."""
+        page, vectors = fresh.page, self.library.vectors
+        if not is_new:
+            await vectors.delete(self.tenant, shelf_of(name), where={"page": page.path})
+        base = fresh.url or f"doc:{name}/{page.path}"
+        for start in range(0, len(page.pieces), BATCH):
+            pieces = page.pieces[start : start + BATCH]
+            heads = [" › ".join(dict.fromkeys([page.title, *piece.headings])) for piece in pieces]
+            dense: Sequence[Sequence[float]] = [()] * len(pieces)
+            if self.library.embedder is not None:
+                texts = [f"{head}\n{piece.text}"[:EMBEDDED] for head, piece in zip(heads, pieces, strict=True)]
+                dense = await self.library.embedder.embed(texts, kind="document")
+            points = [
+                Point(
+                    id=f"{page.path}#{start + number}",
+                    dense=tuple(dense[number]),
+                    text=f"{head}\n{piece.columns}\n{piece.text}",
+                    payload={
+                        "page": page.path,
+                        "title": page.title,
+                        "updated": page.updated,
+                        "headings": list(piece.headings),
+                        "columns": piece.columns,
+                        "source": f"{base}#L{piece.start}-L{piece.end}" if page.is_verbatim and not fresh.url else base,
+                        "text": piece.text,
+                    },
+                )
+                for number, (head, piece) in enumerate(zip(heads, pieces, strict=True))
+            ]
+            await vectors.upsert(self.tenant, shelf_of(name), points)
+        row = Kept(
+            page.path,
+            base,
+            page.title,
+            page.digest,
+            page.bytes,
+            len(page.pieces),
+            fresh.etag,
+            fresh.modified,
+            page.links,
+        )
+        await self.library.store.keep(self.tenant, name, [row])
+
+    async def _named(self, name: str) -> Collection:
+        found = await self.library.store.listed(self.tenant, name) if name else []
+        if not found:
+            raise NotFound("no_collection", f"there is no collection {name!r}", "groundswell collections lists them")
+        return found[0]
+
+    def _lock(self, name: str) -> asyncio.Lock:
+        return self.library.locks.setdefault((self.tenant, name), asyncio.Lock())
+
+
+def named_in(source: str) -> list[str]:
+    """The collections that a source names: `collection:a,b`."""
+    scheme, _, rest = source.partition(":")
+    return [name.strip() for name in rest.split(",") if name.strip()] if scheme == "collection" else []
+
+
+def shelf_of(name: str) -> str:
+    """The vector store's name for a collection."""
+    return f"docs-{name}"
+
+
+def _passage(hit: Found) -> Passage:
+    payload = hit.payload
+    return Passage(
+        page=payload["title"],
+        headings=tuple(payload["headings"]),
+        columns=payload["columns"],
+        updated=payload["updated"],
+        score=round(hit.score, 6),
+        excerpt=Excerpt(source=payload["source"], text=payload["text"]),
+    )
