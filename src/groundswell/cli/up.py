@@ -10,6 +10,7 @@ import typer
 
 from groundswell.cli.invocation import Invocation, here
 from groundswell.cli.program import program
+from groundswell.cli.sources import work_tree
 from groundswell.cli.terminal import aside, printable, say, span
 from groundswell.core.errors import ConfigError, GroundswellError
 
@@ -40,11 +41,17 @@ def up(
 ) -> None:
     """Start the platform; Ctrl-C stops it. The first time it proves itself with a real question."""
     invocation = here(context)
-    options = {"gateway.port": port, "gateway.host": host or None}
+    options = {"gateway.port": port, "gateway.host": host or None, "sources.repo": _checkout(invocation, started_by)}
     loaded = invocation.loaded({name: value for name, value in options.items() if value is not None})
     if set_up:
         _embeddings(loaded)
     asyncio.run(_up(invocation, loaded, detach, workers, question, "ask" if started_by == "ask" else "up"))
+
+
+def _checkout(invocation: Invocation, started_by: str) -> str | None:
+    """The Git checkout that it is started in, for questions that name no repository; what is set goes before."""
+    top = work_tree(Path.cwd()) if started_by == "up" else None
+    return f"path:{top}" if top and not invocation.loaded().settings.sources.repo else None
 
 
 def _embeddings(loaded: "Loaded") -> None:

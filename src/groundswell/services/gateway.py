@@ -127,9 +127,10 @@ async def revoke_key(gateway: GatewayDep, keeper: Keeper, key_id: Annotated[str,
 
 @routes.get("/platform", tags=["catalogue"], summary="What this platform is made of")
 async def platform(request: Request, gateway: GatewayDep) -> dict[str, Any]:
-    """Its version, and how each service stands."""
-    await gateway.admit(request)
-    return {"version": VERSION, "services": await _services(gateway)}
+    """Its version, how each service stands, and what this caller's runs look at that name no source."""
+    caller = await gateway.admit(request)
+    defaults = gateway.base.settings.sources.model_dump(exclude_defaults=True) if caller.local else {}
+    return {"version": VERSION, "services": await _services(gateway), "sources": defaults}
 
 
 async def _services(gateway: Gateway) -> dict[str, Any]:
