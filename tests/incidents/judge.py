@@ -118,7 +118,7 @@ def _judge_healthy(head: str, opening: str, wrong: str | None) -> Verdict:
 
 
 def _named(known: str) -> str:
-    """A pattern for an object's name or that of a pod made from it, not for a longer one: `orders-db` is not `orders`."""
+    """A pattern for an object's name or that of a pod made from it; `orders-db` is not `orders`."""
     name = known.split()[-1].rpartition("/")[2]
     return rf"(?<![\w-]){re.escape(name)}(?!\w|-[a-z]{{2,}}\b)"
 
