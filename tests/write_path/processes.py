@@ -108,7 +108,7 @@ def worker_main(folder: Path, url: str, lease: float, crash: str, rule: str) -> 
     async def main() -> None:
         database = base.database("agents")
         await database.open()
-        services = Services(base.peer("router"), base.peer("tools"))
+        services = Services(base.peer("router"), base.peer("tools"), base.peer("models"))
         worker = Worker(
             uuid.uuid4().hex[:8],
             database,

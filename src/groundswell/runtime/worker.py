@@ -26,11 +26,14 @@ from groundswell.backends.peers import Peer
 from groundswell.core.agent import Agent
 from groundswell.core.context import RunContext
 from groundswell.core.errors import Conflict, Denied, GroundswellError, LimitReached, NotFound, ToolFailed, Unavailable
-from groundswell.core.records import Answer, Answered, Ask, Evidence, Problem, Run, Status, ToolResult, Turn
+from groundswell.core.records import Answer, Answered, Ask, Evidence, Problem, Run, Status, ToolResult, ToolSpec, Turn
 from groundswell.core.records.events import Answered as Ending
+from groundswell.core.settings import PolicyFile
 from groundswell.core.tool import Tool
 from groundswell.runtime import telemetry
+from groundswell.runtime.grants import grant_for
 from groundswell.runtime.keys import Keys, WorkerToken
+from groundswell.runtime.run_models import RunModels
 
 T = TypeVar("T")
 LOOK_SECONDS = 1.0  # for what nobody told us of
@@ -84,10 +87,12 @@ class Work:
     lease: Lease
     saver: RunSaver
     token: Token
-    services: Peer
+    services: "Services"
     journal: Journal
     store: EvidenceStore
     catalogue: Mapping[str, Tool]
+    offered: Sequence[ToolSpec] = ()
+    began: float = field(default_factory=time.monotonic)
     executions: dict[tuple[str, int, float | None], Execution] = field(
         default_factory=dict[tuple[str, int, float | None], Execution]
     )
@@ -99,7 +104,8 @@ class Work:
 
     def context(self, history: Sequence[Turn]) -> RunContext:
         """What a node gets."""
-        return RunContext(self.run, self, self.evidence, self.note, history)
+        models = RunModels(self.services.models, self._turn, self.token.headers, self.began + self.lease.seconds_left)
+        return RunContext(self.run, self, self.evidence, self.note, history, models, self.offered)
 
     async def evidence(self, digest: str) -> Evidence | None:
         """Stored evidence of this tenant."""
@@ -126,41 +132,50 @@ class Work:
 
     async def result(self, name: str, /, **arguments: Any) -> ToolResult:
         """A tool's result. A read is known by its request and how often this node made it; an effect by its place."""
-        info = self._begun()
-        execution = self.executions[_execution(info)]
-        digest = digest_of(arguments)
         tool = self.catalogue.get(name)
         effect = tool is not None and tool.effect == "write"
-        n = next(execution.made[name if effect else (name, digest)])
+        return await self._journalled(self.services.tools, "/calls", name, arguments, arguments, effect=effect)
+
+    async def _turn(self, kind: str, arguments: dict[str, Any], outline: dict[str, Any]) -> ToolResult:
+        """A model's turn: the journal knows it by its outline."""
+        return await self._journalled(self.services.models, "/internal/chat", kind, arguments, outline)
+
+    async def _journalled(
+        self, peer: Peer, path: str, kind: str, arguments: dict[str, Any], known_by: Any, *, effect: bool = False
+    ) -> ToolResult:
+        info = self._begun()
+        execution = self.executions[_execution(info)]
+        digest = digest_of(known_by)
+        n = next(execution.made[kind if effect else (kind, digest)])
         if self.lease.epoch > 1:  # this may be a step that ran before: its replies need no asking
             execution.stored = execution.stored or asyncio.create_task(
                 self.journal.replies(self.run.tenant, self.run.id, info.task_id)
             )
-            if (known := (await execution.stored).get((name, digest, n))) is not None:
+            if (known := (await execution.stored).get((kind, digest, n))) is not None:
                 return known
         ask = Ask(
             task=info.task_id,
             checkpoint=info.checkpoint_id,
             checkpoint_ns=info.checkpoint_ns,
-            kind=name,
+            kind=kind,
             arguments=arguments,
             n=n,
         )
-        said = await self._asked(ask)
+        said = await self._asked(peer, path, ask)
         if said.result is not None:
             return said.result
         if said.state in ("asked", "unknown"):
-            interrupt({"waits_for": said.state, "tool": name})  # resumed with None: the call's row is the answer
-        message = f"{name} was not approved"
+            interrupt({"waits_for": said.state, "tool": kind})  # resumed with None: the call's row is the answer
+        message = f"{kind} was not approved"
         return ToolResult(status="denied", code="not_approved", message=message, hint="a person said no")
 
-    async def _asked(self, ask: Ask) -> Answered:
+    async def _asked(self, peer: Peer, path: str, ask: Ask) -> Answered:
         body = ask.model_dump()
         pauses = itertools.chain(ASK_AGAIN, itertools.repeat(ASK_AGAIN[-1]))
         for pause in pauses:
             try:
                 headers = await self.token.headers()
-                return Answered.model_validate(await self.services.post("/calls", body, headers | telemetry.headers()))
+                return Answered.model_validate(await peer.post(path, body, headers | telemetry.headers()))
             except Unavailable:  # it went away, or its database did: ask again, under the same key
                 await asyncio.sleep(pause)
             except GroundswellError as error:
@@ -216,6 +231,7 @@ class Services:
 
     router: Peer
     tools: Peer
+    models: Peer
 
 
 class Worker:
@@ -230,11 +246,12 @@ class Worker:
         agents: Mapping[str, Agent],
         catalogue: Mapping[str, Tool],
         *,
+        policy: PolicyFile | None = None,
         lease_seconds: float = 10.0,
         at_once: int = 8,
     ) -> None:
         self.name, self.database, self.services, self.keys = name, database, services, keys
-        self.agents, self.catalogue = agents, catalogue
+        self.agents, self.catalogue, self.policy = agents, catalogue, policy or PolicyFile()
         self.lease_seconds, self.at_once = lease_seconds, at_once
         self.leases = Leases(database, name, lease_seconds)
         self.journal, self.evidence, self.runs = Journal(database), EvidenceStore(database), RunStore(database)
@@ -344,7 +361,7 @@ class Worker:
         run = lease.run
         saver = RunSaver(self.database, run.id, run.tenant, run.epoch)
         token = Token(self.services.router, self.keys, self.name, run)
-        work = Work(lease, saver, token, self.services.tools, self.journal, self.evidence, self.catalogue)
+        work = Work(lease, saver, token, self.services, self.journal, self.evidence, self.catalogue, self._offered(run))
         history = [] if lease.call else await self.runs.history(run.tenant, run.thread, run)
         config: Any = {"configurable": {"thread_id": run.id}}
         latest = await saver.aget_tuple(config)
@@ -358,6 +375,13 @@ class Worker:
         context = work.context(history)
         state = await graph.ainvoke(None if latest else given, config, context=context, durability="sync")
         return None if "__interrupt__" in state else _ending(state, lease)
+
+    def _offered(self, run: Run) -> list[ToolSpec]:
+        """The tools its agent was granted, as a model is told of them."""
+        agent = self.agents.get(run.agent)
+        names = sorted(grant_for(agent, run.tenant, self.policy).tools) if agent else []
+        tools = [self.catalogue[name] for name in names if name in self.catalogue]
+        return [ToolSpec(name=tool.name, description=tool.description, parameters=tool.schema()) for tool in tools]
 
     def _graph(self, run: Run, lease: Lease) -> Any:
         name = "" if lease.call else run.agent
@@ -383,7 +407,7 @@ def _ending(state: Mapping[str, Any], lease: Lease) -> Ending:
         problem = Problem(code=result.code, message=result.message, hint=result.hint)
         return Ending(status="failed", reason=result.status, error=problem)
     answer = Answer.model_validate(state.get("answer") or {})
-    return Ending(status="succeeded", answer=answer)
+    return Ending(status="succeeded", answer=answer, mode=state.get("mode", "L3"))
 
 
 def _exhausted(limit: str, run: Run) -> Ending:

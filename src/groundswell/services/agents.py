@@ -20,7 +20,7 @@ async def opened(base: Base) -> AsyncGenerator[Worker]:
     """Connect, and work until the end."""
     database = base.database("agents")
     await database.open()
-    services = Services(base.peer("router"), base.peer("tools"))
+    services = Services(base.peer("router"), base.peer("tools"), base.peer("models"))
     worker = Worker(
         f"{socket.gethostname()}-{secrets.token_hex(4)}",
         database,
@@ -28,6 +28,7 @@ async def opened(base: Base) -> AsyncGenerator[Worker]:
         base.keys,
         discovery.agents(),
         discovery.tools(),
+        policy=base.policy,
         lease_seconds=base.settings.runs.lease_seconds,
         at_once=base.settings.runs.at_once,
     )
@@ -41,6 +42,7 @@ async def opened(base: Base) -> AsyncGenerator[Worker]:
         await asyncio.gather(working, return_exceptions=True)
         await services.router.close()
         await services.tools.close()
+        await services.models.close()
         await database.close()
 
 

@@ -1,6 +1,6 @@
 """Answer questions about a repository, on what stands in it."""
 
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired
 
 from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
@@ -20,8 +20,7 @@ from groundswell.agents.coding import (
 from groundswell.agents.coding.locating import Located
 from groundswell.agents.coding.question import Asked, questions
 from groundswell.agents.coding.sheet import Sheet, counted
-from groundswell.agents.drafts import Draft
-from groundswell.agents.grounding import ground
+from groundswell.agents.loop import LoopState, with_loop
 from groundswell.core.agent import Agent, Limits, Update
 from groundswell.core.context import RunContext
 from groundswell.core.records import Coverage
@@ -51,17 +50,13 @@ _WRITERS = {
 }
 
 
-class State(TypedDict):
+class State(LoopState):
     """What the graph remembers between nodes; all of it is JSON. A question may ask several things, in order."""
 
-    question: str
     asked: NotRequired[list[Asked]]
     coverage: NotRequired[dict[str, Any]]
     located: NotRequired[list[Located]]
     read: NotRequired[list[dict[str, Any]]]
-    draft: NotRequired[Draft]
-    places: NotRequired[dict[str, list[str]]]
-    answer: NotRequired[dict[str, Any]]
 
 
 async def understand(state: State, runtime: Runtime[RunContext]) -> Update:
@@ -151,7 +146,8 @@ def _say_what_was_not_read(sheet: Sheet, coverage: Coverage) -> None:
         sheet.missing.append(f"files that the index does not cover: {left}")
 
 
-graph = StateGraph(State, context_schema=RunContext).add_sequence([understand, locate, read, answer, ground])
+skeleton = StateGraph(State, context_schema=RunContext).add_sequence([understand, locate, read, answer])
+graph = with_loop(skeleton.add_edge(START, "understand"), after="answer", role="code", prompt="coding", turns=70)
 agent = Agent(
     name="coding",
     description="Answers questions about a Git repository with file and line.",
@@ -177,7 +173,7 @@ agent = Agent(
             "traceback_resolve",
         }
     ),
-    limits=Limits(steps=12, tool_calls=150, tokens=200_000, money=1.0, seconds=600),
-    graph=graph.add_edge(START, "understand"),
+    limits=Limits(steps=150, tool_calls=300, tokens=2_000_000, money=5.0, seconds=900),
+    graph=graph,
     sources=("repo",),
 )

@@ -13,7 +13,7 @@ from groundswell.backends.databases.connections import Connection, Database, app
 from groundswell.backends.databases.evidence import Piece, store
 from groundswell.core.errors import Conflict, LimitReached
 from groundswell.core.records import Ask, CallState, Fact, ToolResult
-from groundswell.core.records.events import Approval, CallFinished, CallProgressed, CallStarted, Denial
+from groundswell.core.records.events import Approval, CallFinished, CallProgressed, CallStarted, Denial, Told
 
 
 def digest_of(value: Any) -> str:
@@ -181,6 +181,14 @@ class Journal:
         """Show how far a call is. Raises EpochOver."""
         body = CallProgressed(call=place.fact, tool=place.ask.kind, stage=stage, done=done, total=total)
         facts = [Fact(key=f"{place.fact}/progress/{attempt}/{count}", body=body)]
+        async with self.database.transaction() as connection:
+            await append(connection, place.run, place.epoch, facts)
+        self.database.appended(place.run, place.tenant, facts)
+
+    async def tell(self, place: Place, attempt: int, count: int, text: str, reasoning: str) -> None:
+        """Show what a model says while it speaks. Raises EpochOver."""
+        body = Told(call=place.fact, tool=place.ask.kind, attempt=attempt, text=text, reasoning=reasoning)
+        facts = [Fact(key=f"{place.fact}/text/{attempt}/{count}", body=body)]
         async with self.database.transaction() as connection:
             await append(connection, place.run, place.epoch, facts)
         self.database.appended(place.run, place.tenant, facts)

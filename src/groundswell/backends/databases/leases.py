@@ -86,7 +86,7 @@ class Leases:
         sql = "SELECT id FROM runs WHERE worker = %s AND status = 'running' AND cancelling"
         return {row["id"] for row in await self.database.rows(sql, self.worker)}
 
-    async def end(self, run: Run, ending: Answered, mode: str = "L3") -> None:
+    async def end(self, run: Run, ending: Answered) -> None:
         """The run's end and its answer in one transaction, under the fence. Raises EpochOver."""
         facts = [Fact(key="answer", body=ending)]
         error = Jsonb(ending.error.model_dump()) if ending.error else None
@@ -95,7 +95,7 @@ class Leases:
             await append(connection, run.id, run.epoch, facts)
             sql = """UPDATE runs SET status = %s, reason = %s, answer = %s, error = %s, mode = %s,
                             ended = clock_timestamp() WHERE id = %s"""
-            await connection.execute(sql, (ending.status, ending.reason, answer, error, mode, run.id))
+            await connection.execute(sql, (ending.status, ending.reason, answer, error, ending.mode, run.id))
         self.database.appended(run.id, run.tenant, facts)
 
     async def park(self, run: Run) -> None:

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from groundswell.core.records.base import Record
 from groundswell.core.records.calls import CallState, ResultStatus
-from groundswell.core.records.runs import Answer, Problem, Route, Status
+from groundswell.core.records.runs import Answer, Mode, Problem, Route, Status
 
 
 class RunChanged(Record):
@@ -128,6 +128,7 @@ class Answered(Record):
     version: Literal[1] = 1
     status: Status
     reason: str = ""
+    mode: Mode = "L3"
     answer: Answer = Answer()
     error: Problem | None = None
 

@@ -1,0 +1,191 @@
+"""Makes model calls, for all roles: journal, budget, breaker, slots, what is told meanwhile, and the reply."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from groundswell.backends.databases.calls import Cost, Journal, Place
+from groundswell.backends.databases.connections import OUTAGES
+from groundswell.backends.models.chat import ChatModel, Endpoint
+from groundswell.backends.models.chat_assembly import Delta
+from groundswell.core.errors import ConfigError, GroundswellError, Invalid, NotFound, Unavailable
+from groundswell.core.records import (
+    ROLES,
+    Answered,
+    Ask,
+    ChatReply,
+    ChatRequest,
+    ModelView,
+    Role,
+    ToolResult,
+    Usage,
+)
+from groundswell.core.redaction import redact
+from groundswell.core.settings import ModelEndpoint, ModelRole
+from groundswell.runtime.breaker import Breaker
+from groundswell.runtime.keys import RunToken
+from groundswell.runtime.model_text import Teller
+from groundswell.runtime.telemetry import count, span
+
+KIND = "model:"
+MILLION = 1_000_000
+
+
+@dataclass
+class Serving:
+    """One role's model, and how it fares."""
+
+    role: Role
+    settings: ModelEndpoint
+    model: ChatModel
+    breaker: Breaker
+    slots: asyncio.Semaphore
+
+    def cost(self, usage: Usage) -> Cost:
+        """What a turn costs; it is no tool call."""
+        price = self.settings.price
+        money = (usage.prompt_tokens * price.input + usage.completion_tokens * price.output) / MILLION
+        return Cost(tool_calls=0, tokens=usage.tokens, money=money)
+
+    def reserve(self, request: ChatRequest) -> Cost:
+        """The most that a turn may cost."""
+        return self.cost(Usage(prompt_tokens=request.estimated_tokens(), completion_tokens=request.max_tokens))
+
+    @contextlib.asynccontextmanager
+    async def turn(self, request: ChatRequest) -> AsyncGenerator[AsyncGenerator[Delta | ChatReply]]:
+        """One turn, in its slot; the breaker learns how it ended."""
+        self.breaker.check()
+        async with self.slots:
+            try:
+                async with contextlib.aclosing(self.model.stream(request)) as said:
+                    yield said
+            except Invalid:
+                self.breaker.succeeded()  # it answers: that it says no is no failure
+                raise
+            except (Unavailable, ConfigError):
+                self.breaker.failed()
+                raise
+        self.breaker.succeeded()
+
+
+def served(models: Mapping[ModelRole, ModelEndpoint]) -> dict[Role, Serving]:
+    """A client for every role that is configured."""
+    found: dict[Role, Serving] = {}
+    for role in ROLES:
+        if (settings := models.get(role)) is not None:
+            endpoint = Endpoint(
+                url=settings.url,
+                model=settings.model,
+                key=settings.key.get_secret_value() if settings.key else "",
+                headers={name: value.get_secret_value() for name, value in settings.headers.items()},
+                query=settings.query,
+                window=settings.window,
+                seconds=settings.seconds,
+            )
+            slots = asyncio.Semaphore(settings.at_once)
+            found[role] = Serving(role, settings, ChatModel(endpoint), Breaker(f"the model of role {role}"), slots)
+    return found
+
+
+class ModelCalls:
+    """The one place where models are asked for runs."""
+
+    def __init__(self, journal: Journal, models: Mapping[Role, Serving]) -> None:
+        self.journal, self.models = journal, models
+        self.flying: dict[tuple[Any, ...], asyncio.Task[Answered]] = {}
+
+    def serving(self, role: str) -> Serving:
+        """A role's model; raises NotFound."""
+        for known, serving in self.models.items():
+            if known == role:
+                return serving
+        message = f"no model is configured for role {role!r}"
+        raise NotFound("no_model", message, f"set [models.{role}] url; groundswell models scan looks for one here")
+
+    async def views(self) -> list[ModelView]:
+        """Every role's model, as far as it is known; one that does not answer is resting."""
+        return list(await asyncio.gather(*(self._view(serving) for serving in self.models.values())))
+
+    async def _view(self, serving: Serving) -> ModelView:
+        resting = False
+        try:
+            serving.breaker.check()
+            await serving.model.ready()
+        except GroundswellError:
+            resting = True
+        return ModelView(
+            role=serving.role,
+            model=serving.model.name,
+            window=serving.model.window,
+            tools=serving.settings.tools,
+            resting=resting,
+        )
+
+    async def answer(self, token: RunToken, ask: Ask) -> Answered:
+        """The reply, or what stands in its way. Asked twice at once, also by a later lease of the run, it is made once.
+
+        Raises EpochOver, LimitReached and NotFound.
+        """
+        serving = self.serving(ask.kind.removeprefix(KIND))
+        request = ChatRequest.model_validate(ask.arguments)
+        place = Place(token.tenant, token.run, token.epoch, ask.model_copy(update={"arguments": request.outline()}))
+        task = self.flying.get(place.key)
+        if task is None:
+            task = self.flying[place.key] = asyncio.create_task(self._answer(serving, place, request))
+            task.add_done_callback(lambda _: self.flying.pop(place.key, None))
+        # an asker that goes away does not stop the turn: its reply is kept, and asked for again
+        return await asyncio.shield(task)
+
+    async def _answer(self, serving: Serving, place: Place, request: ChatRequest) -> Answered:
+        while True:
+            standing = await self.journal.standing(place)
+            if standing is not None and standing.state != "intended":
+                return Answered(state=standing.state, result=standing.result)
+            reserve = serving.reserve(request)
+            seconds = min(request.seconds or serving.settings.seconds, serving.settings.seconds)
+            attempt = await self.journal.begin(
+                place, before=standing, effect=False, seconds=seconds, asks=False, reserve=reserve
+            )
+            if attempt is not None:
+                await self._make(serving, place, request, attempt, reserve)
+
+    async def _make(self, serving: Serving, place: Place, request: ChatRequest, attempt: int, reserve: Cost) -> None:
+        started = time.monotonic()
+        attributes = {"gen_ai.request.model": serving.model.name, "groundswell.role": serving.role}
+        teller = Teller(self.journal, place, attempt)
+        with span(f"chat {serving.role}", "chat", attributes) as trace:
+            try:
+                result, usage = await self._turn(serving, request, teller)
+            finally:
+                await teller.close()
+            trace.set("groundswell.model.status", result.status)
+            trace.set("gen_ai.usage.input_tokens", usage.prompt_tokens)
+            trace.set("gen_ai.usage.output_tokens", usage.completion_tokens)
+            took = time.monotonic() - started
+            await self.journal.settle(place, attempt, result, [], serving.cost(usage), reserve, took)
+
+    async def _turn(self, serving: Serving, request: ChatRequest, teller: Teller) -> tuple[ToolResult, Usage]:
+        try:
+            async with serving.turn(request) as said:
+                async for part in said:
+                    if isinstance(part, ChatReply):
+                        count("groundswell.model.tokens", part.usage.tokens, role=serving.role)
+                        return ToolResult(status="ok", value=_clean(part).model_dump(mode="json")), part.usage
+                    teller.take(part)
+        except GroundswellError as error:
+            if error.code in OUTAGES:
+                raise
+            usage = Usage.model_validate(error.details.get("usage", {}))
+            failure = ToolResult(status="error", code=error.code, message=error.message, hint=error.hint)
+            return failure, usage
+        raise AssertionError("a turn ends with its reply or an error")
+
+
+def _clean(reply: ChatReply) -> ChatReply:
+    """A reply without secrets."""
+    calls = tuple(call.model_copy(update={"arguments": redact(call.arguments)}) for call in reply.tool_calls)
+    texts = {"content": redact(reply.content), "reasoning": redact(reply.reasoning)}
+    return reply.model_copy(update={**texts, "tool_calls": calls})

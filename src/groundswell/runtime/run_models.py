@@ -1,0 +1,48 @@
+"""The models as the nodes of a run reach them."""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from groundswell.backends.peers import Peer
+from groundswell.core.errors import GroundswellError, Invalid, Unavailable
+from groundswell.core.records import ChatReply, ChatRequest, ModelView, Role, ToolResult
+from groundswell.runtime.model_calls import KIND
+
+# what a request is refused for by a model that answers: the node may ask otherwise
+OTHERWISE = frozenset({"context_too_long", "tools_unsupported", "form_unsupported", "model_rejected"})
+Ask = Callable[[str, dict[str, object], dict[str, object]], Awaitable[ToolResult]]
+
+
+@dataclass
+class RunModels:
+    """One run's way to the models service."""
+
+    peer: Peer
+    ask: Ask  # (kind, arguments, outline): one journalled call
+    headers: Callable[[], Awaitable[dict[str, str]]]
+    ends: float  # of the run's budget, by the monotonic clock
+
+    async def views(self) -> Sequence[ModelView]:
+        """The roles that have a model."""
+        try:
+            found = await self.peer.post("/internal/models", {}, await self.headers())
+        except Unavailable:
+            return ()
+        return [ModelView.model_validate(view) for view in found]
+
+    async def chat(self, role: Role, request: ChatRequest) -> ChatReply:
+        """One turn; what is not `ok` raises."""
+        result = await self.ask(f"{KIND}{role}", request.model_dump(mode="json"), request.outline())
+        if result.status != "ok":
+            raise _error(result)
+        return ChatReply.model_validate(result.value)
+
+    def seconds_left(self) -> float:
+        """Of the run's budget."""
+        return max(0.0, self.ends - time.monotonic())
+
+
+def _error(result: ToolResult) -> GroundswellError:
+    kind = Invalid if result.code in OTHERWISE else Unavailable
+    return kind(result.code, result.message, result.hint)
