@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from groundswell.backends.databases.collections import CollectionStore, Kept
 from groundswell.backends.documents.supply import Account, Folder, Fresh, Site, Supply
@@ -34,6 +35,57 @@ class Library:
         self.store, self.vectors, self.embedder, self.workers = store, vectors, embedder, workers
         self.pause_seconds = pause_seconds
         self.locks: dict[tuple[str, str], asyncio.Lock] = {}
+        self.filling: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self.complete: set[tuple[str, str]] = set()  # whose passages all have their dense vectors
+
+    def embed_later(self, tenant: str, name: str) -> None:
+        """Give passages their dense vectors in the background; until then words alone find them."""
+        key = (tenant, name)
+        if self.embedder is None or key in self.complete or key in self.filling:
+            return
+        task = self.filling[key] = asyncio.create_task(self._embed(key, self.embedder))
+        task.add_done_callback(lambda done: self._embedded(key, done))
+
+    async def settled(self) -> None:
+        """Wait until no passage waits for its vector."""
+        while self.filling:
+            await asyncio.wait(list(self.filling.values()))
+
+    async def close(self) -> None:
+        """Stop what runs in the background; it goes on where it was left."""
+        tasks = list(self.filling.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _embedded(self, key: tuple[str, str], task: "asyncio.Task[None]") -> None:
+        self.filling.pop(key, None)
+        if not task.cancelled() and task.exception() is None:
+            self.complete.add(key)
+
+    async def _embed(self, key: tuple[str, str], embedder: Embedder) -> None:
+        tenant, shelf = key[0], shelf_of(key[1])
+        waiting = [p async for p in self.vectors.scroll(tenant, shelf, where={"dense": "todo"})]
+        for start in range(0, len(waiting), BATCH):
+            points = waiting[start : start + BATCH]
+            dense = await embedder.embed([searched(p.payload)[:EMBEDDED] for p in points], kind="document")
+            async with self.lock(key):
+                there = {p.id async for p in self.vectors.scroll(tenant, shelf, where={"dense": "todo"})}
+                done = [
+                    Point(
+                        id=point.id,
+                        dense=tuple(vector),
+                        text=searched(point.payload),
+                        payload={**point.payload, "dense": "done"},
+                    )
+                    for point, vector in zip(points, dense, strict=True)
+                    if point.id in there
+                ]
+                await self.vectors.upsert(tenant, shelf, done)
+
+    def lock(self, key: tuple[str, str]) -> asyncio.Lock:
+        """One at a time changes a collection."""
+        return self.locks.setdefault(key, asyncio.Lock())
 
     def desk(self, tenant: str, source: str, access: WebAccess, tell: Tell, until: float) -> "Desk":
         """What one call may do."""
@@ -65,6 +117,7 @@ class Desk:
             dense = (await self.library.embedder.embed([query], kind="query"))[0]
         found: list[tuple[str, Found]] = []
         for name in wanted:
+            self.library.embed_later(self.tenant, name)  # where a restart left some without
             hits = await self.library.vectors.search(
                 self.tenant, shelf_of(name), text=query, dense=dense, limit=max(1, min(limit, 50))
             )
@@ -104,7 +157,10 @@ class Desk:
             raise Invalid("bad_name", f"{name!r} is no name of a collection", "use a-z, 0-9, `.`, `_` and `-`")
         supply = self._supply(max(1, pages))
         async with self._lock(name):
-            return await self._fill(name, supply)
+            filled = await self._fill(name, supply)
+        self.library.complete.discard((self.tenant, name))
+        self.library.embed_later(self.tenant, name)
+        return filled
 
     def _supply(self, pages: int) -> Supply:
         scheme, _, rest = self.source.partition(":")
@@ -155,10 +211,10 @@ class Desk:
         known = await store.listed(self.tenant, name)
         kept = await store.kept(self.tenant, name)
         try:
-            await vectors.ensure(self.tenant, info, keywords=["page"])
+            await vectors.ensure(self.tenant, info, keywords=["page", "dense"])
         except Conflict:
             await vectors.drop(self.tenant, shelf_of(name))
-            await vectors.ensure(self.tenant, info, keywords=["page"])
+            await vectors.ensure(self.tenant, info, keywords=["page", "dense"])
             await store.forget(self.tenant, name, list(kept))
             kept = {}
         if kept and known and known[0].source != self.source:
@@ -174,31 +230,24 @@ class Desk:
         if not is_new:
             await vectors.delete(self.tenant, shelf_of(name), where={"page": page.path})
         base = fresh.url or f"doc:{name}/{page.path}"
-        for start in range(0, len(page.pieces), BATCH):
-            pieces = page.pieces[start : start + BATCH]
-            heads = [" › ".join(dict.fromkeys([page.title, *piece.headings])) for piece in pieces]
-            dense: Sequence[Sequence[float]] = [()] * len(pieces)
-            if self.library.embedder is not None:
-                texts = [f"{head}\n{piece.text}"[:EMBEDDED] for head, piece in zip(heads, pieces, strict=True)]
-                dense = await self.library.embedder.embed(texts, kind="document")
-            points = [
-                Point(
-                    id=f"{page.path}#{start + number}",
-                    dense=tuple(dense[number]),
-                    text=f"{head}\n{piece.columns}\n{piece.text}",
-                    payload={
-                        "page": page.path,
-                        "title": page.title,
-                        "updated": page.updated,
-                        "headings": list(piece.headings),
-                        "columns": piece.columns,
-                        "source": f"{base}#L{piece.start}-L{piece.end}" if page.is_verbatim and not fresh.url else base,
-                        "text": piece.text,
-                    },
-                )
-                for number, (head, piece) in enumerate(zip(heads, pieces, strict=True))
-            ]
-            await vectors.upsert(self.tenant, shelf_of(name), points)
+        payloads = [
+            {
+                "page": page.path,
+                "title": page.title,
+                "updated": page.updated,
+                "headings": list(piece.headings),
+                "columns": piece.columns,
+                "source": f"{base}#L{piece.start}-L{piece.end}" if page.is_verbatim and not fresh.url else base,
+                "text": piece.text,
+                "dense": "todo",
+            }
+            for piece in page.pieces
+        ]
+        points = [
+            Point(id=f"{page.digest[:12]}-{number}-{page.path}", text=searched(payload), payload=payload)
+            for number, payload in enumerate(payloads)
+        ]
+        await vectors.upsert(self.tenant, shelf_of(name), points)
         row = Kept(
             page.path,
             base,
@@ -219,13 +268,19 @@ class Desk:
         return found[0]
 
     def _lock(self, name: str) -> asyncio.Lock:
-        return self.library.locks.setdefault((self.tenant, name), asyncio.Lock())
+        return self.library.lock((self.tenant, name))
 
 
 def named_in(source: str) -> list[str]:
     """The collections that a source names: `collection:a,b`."""
     scheme, _, rest = source.partition(":")
     return [name.strip() for name in rest.split(",") if name.strip()] if scheme == "collection" else []
+
+
+def searched(payload: dict[str, Any]) -> str:
+    """What of a passage is searched: its page and headings, too."""
+    head = " › ".join(dict.fromkeys([payload["title"], *payload["headings"]]))
+    return "\n".join(part for part in (head, payload["columns"], payload["text"]) if part)
 
 
 def shelf_of(name: str) -> str:
