@@ -23,9 +23,8 @@ CALM = re.compile(
           not\ (?:broken|affected|down|failing|an?\ (?:incident|failure|problem)))\b""",
     re.IGNORECASE | re.VERBOSE,
 )
-DENIED = re.compile(
-    r"\b(?:no|not|nor|never|neither|without|rather than|instead of|ruled out)\b[^.;]{0,30}$|n't[^.;]{0,30}$", re.I
-)
+DENIAL = re.compile(r"\b(?:no|not|nor|never|neither|without|rather than|instead of|ruled out)\b|n't\b", re.IGNORECASE)
+DENIED = re.compile(rf"(?:{DENIAL.pattern})[^.;]{{0,30}}$", re.IGNORECASE)
 UNSURE = re.compile(r"\b(?:not enough|cannot (?:tell|say|determine)|can't tell|unknown|not found|inconclusive)\b", re.I)
 TROUBLE = re.compile(
     r"error|fail|fatal|panic|exception|traceback|denied|refused|timed? ?out|unable|cannot|can't|crash|back-?off|"
@@ -102,7 +101,8 @@ def _claimed(patterns: tuple[str, ...], text: str) -> str | None:
     """What of this is said, unless it is said not to be so."""
     for pattern in patterns:
         for found in re.finditer(pattern, text, re.IGNORECASE):
-            if not DENIED.search(text[: found.start()]):
+            denied = DENIED.search(text[: found.start()]) or (DENIAL.search(found[0]) and not DENIAL.search(pattern))
+            if not denied:
                 return found[0]
     return None
 

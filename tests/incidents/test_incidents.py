@@ -114,6 +114,7 @@ def test_a_victim_a_longer_name_a_wrong_cause_and_a_late_answer_are_misses() -> 
 def test_of_a_healthy_system_calm_is_right_and_a_cause_is_a_false_alarm() -> None:
     assert judge(WELL, "Nothing is wrong here: all 4 workloads are ready.").kind == "right"
     assert judge(WELL, "No current problem was found in shop.").kind == "right"
+    assert judge(WELL, "Nothing is wrong: it is not so that desk is down.").kind == "right"
     assert judge(WELL, "desk is down. The rest is healthy.").kind == "false alarm"
     assert judge(WELL, "orders crash loops: nothing listens on 8080.").kind == "false alarm"
     assert judge(WELL, "I cannot tell from this dump.").kind == "missed"
