@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from groundswell.core.ports import Repo, Vectors, Workers
-from groundswell.core.records import Evidence, Run, ToolResult, Turn
+from groundswell.core.ports import Cluster, Documents, MetricsStore, Repo, Vectors, Web, Workers
+from groundswell.core.records import ChatReply, ChatRequest, Evidence, ModelView, Role, Run, ToolResult, ToolSpec, Turn
 
 T = TypeVar("T")
 
@@ -22,6 +22,22 @@ class Tools(Protocol):
 
     async def result(self, name: str, /, **arguments: Any) -> ToolResult:
         """A tool's result, whatever its status; for a node that can go on without it."""
+        ...
+
+
+class Models(Protocol):
+    """The models a node may ask; each turn is journalled, so that a reply that was there is not asked for again."""
+
+    async def views(self) -> Sequence[ModelView]:
+        """The roles that have a model; none where nothing is configured, or where the models service is away."""
+        ...
+
+    async def chat(self, role: Role, request: ChatRequest) -> ChatReply:
+        """One turn. Raises Unavailable, Invalid (ask otherwise), NotFound (no such role) and LimitReached."""
+        ...
+
+    def seconds_left(self) -> float:
+        """Of the run's budget."""
         ...
 
 
@@ -50,6 +66,8 @@ class RunContext:
     evidence: ReadEvidence
     note: Note
     history: Sequence[Turn] = ()
+    models: Models | None = None  # None: there is no models service
+    offered: Sequence[ToolSpec] = ()  # the tools its agent was granted, as a model is told of them
 
 
 class ToolContext(Protocol):
@@ -80,8 +98,26 @@ class ToolContext(Protocol):
         """Say how far this call is: stage, done, total."""
         ...
 
+    @property
+    def web(self) -> Web:
+        """Pages of the web."""
+        ...
+
+    @property
+    def documents(self) -> Documents:
+        """The tenant's collections of documents."""
+        ...
+
     async def repo(self) -> Repo:
         """The run's repository, opened and indexed as far as it is by now."""
+        ...
+
+    async def cluster(self) -> Cluster:
+        """The run's cluster."""
+        ...
+
+    async def metrics(self) -> MetricsStore:
+        """The run's Prometheus."""
         ...
 
     async def stored(self, digest: str) -> str:

@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from groundswell.core.records.base import Record
+from groundswell.core.records.cluster import ClusterEvidence, Metrics, ObjectRow
 from groundswell.core.records.code import Coverage, FileSlice, Frame, Hit, Outline, Reference, Symbol
+from groundswell.core.records.evidence import Excerpt
+from groundswell.core.records.pages import Collection, Filled, Page, PageHit, Passage, Shelf
 
 
 class Workers(Protocol):
@@ -62,6 +65,83 @@ class Repo(Protocol):
 
     async def coverage(self) -> Coverage:
         """What the index covers now."""
+        ...
+
+
+class Web(Protocol):
+    """Pages of the web, as one run may see them: by its sources, its grant and its policies."""
+
+    async def search(self, query: str, *, limit: int = 8) -> list[PageHit]:
+        """Pages that the run's search engine names; raises Unavailable, ToolFailed("no_source")."""
+        ...
+
+    async def fetch(self, url: str) -> Page:
+        """A page in passages. Raises Denied, NotFound, ToolFailed, LimitReached and Unavailable, each with a hint."""
+        ...
+
+
+class Documents(Protocol):
+    """A tenant's collections of documents, and what of the outside they may be filled from."""
+
+    async def search(self, query: str, *, collections: Sequence[str] = (), limit: int = 12) -> list[Passage]:
+        """Passages about something, best first; without names, from the collections that the run looks at."""
+        ...
+
+    async def compare(self, query: str, texts: Sequence[str]) -> list[float]:
+        """How near each text is to the query, from -1 to 1; nothing where there is no embedder."""
+        ...
+
+    async def fill(self, name: str, *, pages: int = 500) -> Filled:
+        """Make a collection what the run's `pages` source says now: only what changed is read again."""
+        ...
+
+    async def collections(self) -> list[Collection]:
+        """What there is."""
+        ...
+
+    async def shelf(self, name: str) -> Shelf:
+        """One collection; raises NotFound."""
+        ...
+
+    async def remove(self, name: str) -> Collection:
+        """Delete a collection with everything that is stored of it; raises NotFound."""
+        ...
+
+
+class Cluster(Protocol):
+    """A Kubernetes cluster, or a dump of one; it is only read, and Secrets lose their values before anybody sees them.
+
+    What was not listed is unknown, never absent. Each method raises Unavailable, Denied, NotFound and ToolFailed.
+    """
+
+    origin: str  # which one, as the answer names it
+
+    async def evidence(self, about: Sequence[str] = ()) -> ClusterEvidence:
+        """Objects, events and logs as one pack; where not all fits, what `about` names comes first."""
+        ...
+
+    async def objects(self, kind: str, namespace: str = "") -> list[ObjectRow]:
+        """The objects of a kind."""
+        ...
+
+    async def object(self, kind: str, namespace: str, name: str) -> Excerpt:
+        """One object."""
+        ...
+
+    async def events(self, namespace: str = "", about: str = "") -> list[Excerpt]:
+        """Events that say a word, oldest first."""
+        ...
+
+    async def logs(self, namespace: str, pod: str, container: str = "", *, previous: bool = False) -> Excerpt:
+        """The end of a container's log, of its run now or of the one before."""
+        ...
+
+
+class MetricsStore(Protocol):
+    """A Prometheus."""
+
+    async def query(self, promql: str, *, minutes: float = 0.0, step_seconds: float = 0.0) -> Metrics:
+        """A query's value now, or over the last minutes; one that reads too much raises LimitReached."""
         ...
 
 

@@ -1,0 +1,87 @@
+"""Say what is wrong with a Kubernetes cluster, on what stands in it."""
+
+import asyncio
+import re
+from typing import Any, NotRequired, TypedDict
+
+from langgraph.graph import START, StateGraph
+from langgraph.runtime import Runtime
+
+from groundswell.agents.drafts import Draft
+from groundswell.agents.grounding import ground
+from groundswell.agents.observability import diagnosis, report
+from groundswell.agents.observability.question import focus_of
+from groundswell.agents.observability.world import World
+from groundswell.core.agent import Agent, Limits, Update
+from groundswell.core.context import RunContext
+from groundswell.core.records import ClusterEvidence
+
+_NAME = re.compile(r"[a-z0-9]+(?:[-./][a-z0-9]+)+|[a-z0-9]{3,}")
+_ABOUT = 12  # words of a question that may name something
+
+
+class State(TypedDict):
+    """What the graph remembers between nodes; all of it is JSON. `report` has the ranked hypotheses."""
+
+    question: str
+    draft: NotRequired[Draft]
+    places: NotRequired[dict[str, list[str]]]
+    report: NotRequired[dict[str, Any]]
+    answer: NotRequired[dict[str, Any]]
+
+
+async def diagnose(state: State, runtime: Runtime[RunContext]) -> Update:
+    """Look at the cluster once, run the rules over it, and rank what they find.
+
+    The pack is not kept in the state: it is large, and a step that runs again gets the same one from the journal.
+    """
+    context = runtime.context
+    question = state["question"]
+    about = tuple(dict.fromkeys(_NAME.findall(question.lower())))[:_ABOUT]
+    pack = await context.tools.call("cluster_evidence", about=about, returns=ClusterEvidence)
+    update, understood = await asyncio.to_thread(_diagnosed, question, pack)
+    context.note("understood", **understood)
+    return update
+
+
+def _diagnosed(question: str, pack: ClusterEvidence) -> tuple[dict[str, Any], dict[str, Any]]:
+    world = World(pack)
+    focus = focus_of(question, world)
+    found = diagnosis.findings(world)
+    ranked = diagnosis.hypotheses(world, found, focus)
+    understood = {
+        "kind": "incident",
+        "names": [str(each) for each in sorted(focus.objects)[:5]],
+        "paths": sorted(focus.namespaces)[:5],
+        "cluster": pack.origin,
+        "findings": len(found),
+    }
+    return report.written(world, ranked, found, focus), understood
+
+
+graph = StateGraph(State, context_schema=RunContext).add_sequence([diagnose, ground])
+agent = Agent(
+    name="observability",
+    description="Says what is wrong with a Kubernetes cluster, with the objects, events and log lines that show it.",
+    intents=(
+        "why a pod, deployment or service is failing",
+        "what is wrong in a cluster or namespace",
+        "why a pod is pending, restarting or crash-looping",
+        "what an incident's root cause is",
+        "whether everything is healthy",
+    ),
+    tools=frozenset(
+        {
+            "cluster_evidence",
+            "events_list",
+            "metrics_query",
+            "object_get",
+            "objects_list",
+            "pod_logs",
+            "result_read",
+        }
+    ),
+    limits=Limits(steps=40, tool_calls=200, tokens=400_000, money=2.0, seconds=600),
+    graph=graph.add_edge(START, "diagnose"),
+    sources=("kubernetes", "prometheus"),
+)

@@ -1,0 +1,149 @@
+"""Reads what `kubectl cluster-info dump --all-namespaces --output-directory=DIR` wrote, and lists beside it.
+
+A list that is cut off gives the objects that stand in it whole, and counts as not fully known.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from groundswell.backends.kube.kinds import BY_PLURAL
+from groundswell.backends.kube.logs import sections
+from groundswell.backends.kube.packing import LogText, Seen, Wanted, event_of, packed, wanted_logs
+from groundswell.backends.kube.shapes import Object, mapping, mappings, shaped, text, times
+from groundswell.core.errors import LimitReached, ToolFailed
+from groundswell.core.records import Blind, ClusterEvidence
+
+LONGEST_LIST = 256 * 2**20  # bytes
+LONGEST_LOG = 4 * 2**20
+FILES = 20_000
+_LOGS = (("logs.txt", False), ("previous-logs.txt", True))
+
+
+def evidence(folder: Path, about: tuple[str, ...]) -> ClusterEvidence:
+    """The whole dump as one pack."""
+    seen = read(folder)
+    logs = [(wanted, logs_of(folder, wanted)) for wanted in wanted_logs(seen, about)]
+    if not any(texts for _, texts in logs):
+        seen.blind.append(Blind(what="logs", why="the dump has none"))
+    return packed(seen, logs)
+
+
+def read(folder: Path, kinds: frozenset[str] = frozenset()) -> Seen:
+    """The objects of a dump; of some kinds only, where they are named. Raises ToolFailed for what is no dump."""
+    if not folder.is_dir():
+        hint = "kubectl cluster-info dump --all-namespaces --output-directory=DIR writes one"
+        raise ToolFailed("no_such_dump", f"{folder} is no folder", hint)
+    seen = Seen(origin=f"dump:{folder}")
+    found = 0
+    for file, namespace in _lists(folder):
+        found += 1
+        stem = BY_PLURAL.get(file.stem.split(".")[0].lower())
+        if kinds and stem is not None and stem.name not in kinds:
+            continue
+        _take(seen, file, namespace, kinds)
+    if not found:
+        hint = "name the folder that kubectl cluster-info dump wrote: it has nodes.json and a folder for each namespace"
+        raise ToolFailed("not_a_dump", f"{folder} has no lists of Kubernetes objects", hint)
+    if not seen.known and not seen.items and not kinds:
+        raise ToolFailed(
+            "not_a_dump", f"no file in {folder} is a list of Kubernetes objects", "it may be cut off: dump again"
+        )
+    return seen
+
+
+def _lists(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Every list, with the namespace of its folder."""
+    count = 0
+    for entry in sorted(folder.iterdir()):
+        if entry.is_symlink():
+            continue
+        files = [(entry, "")] if entry.is_file() else [(each, entry.name) for each in sorted(entry.glob("*.json"))]
+        for file, namespace in files:
+            if file.suffix != ".json" or file.is_symlink():
+                continue
+            count += 1
+            if count > FILES:
+                raise LimitReached("dump_too_large", f"{folder} has more than {FILES} lists", "dump fewer namespaces")
+            yield file, namespace
+
+
+def _take(seen: Seen, file: Path, namespace: str, kinds: frozenset[str]) -> None:
+    where = f"{namespace}/{file.name}" if namespace else file.name
+    if file.stat().st_size > LONGEST_LIST:
+        seen.blind.append(Blind(what=where, why="the file is too large to be read"))
+        return
+    body = file.read_text(encoding="utf-8", errors="replace")
+    try:
+        document = json.loads(body)
+        whole = isinstance(document, dict)
+    except (ValueError, RecursionError):
+        document, whole = _salvaged(body), False
+    document = mapping(document)
+    items = mappings(document.get("items"))
+    listed = text(document.get("kind"))
+    stem = BY_PLURAL.get(file.stem.split(".")[0].lower())
+    of_list = listed[:-4] if listed.endswith("List") and listed != "List" else stem.name if stem else ""
+    if listed and not listed.endswith("List") and "metadata" in document and "items" not in document:
+        items, of_list = [document], ""
+    is_list = whole and ("items" in document or listed.endswith("List"))
+    if not whole:
+        why = f"the file is cut off or is not JSON; {len(items)} objects could be read"
+        seen.blind.append(Blind(what=where, why=why))
+    by_kind: dict[str, list[Object]] = {of_list: []} if of_list and is_list else {}
+    for item in items:
+        by_kind.setdefault(text(item.get("kind")) or of_list, []).append(item)
+    for kind, those in by_kind.items():
+        if not kind or (kinds and kind not in kinds):
+            continue
+        if is_list:
+            seen.known[kind].add(namespace)
+        seen.taken = max(seen.taken, times(those))
+        for item in those:
+            if namespace and not mapping(item.get("metadata")).get("namespace"):
+                item["metadata"] = {**mapping(item.get("metadata")), "namespace": namespace}
+            if kind == "Event":
+                seen.events.append(event_of(item))
+            else:
+                seen.items[kind].append(shaped(item, kind))
+
+
+def _salvaged(body: str) -> Object:
+    """The objects that stand whole in a list that is cut off."""
+    kind = re.search(r'"kind"\s*:\s*"(\w+List)"', body[:2000])
+    start = re.search(r'"items"\s*:\s*\[', body)
+    items: list[Any] = []
+    decoder = json.JSONDecoder()
+    at = start.end() if start else len(body)
+    while at < len(body):
+        while at < len(body) and body[at] in " \t\r\n,":
+            at += 1
+        try:
+            item, at = decoder.raw_decode(body, at)
+        except (ValueError, RecursionError):
+            break
+        items.append(item)
+    return {"kind": kind.group(1) if kind else "", "items": items}
+
+
+def logs_of(folder: Path, wanted: Wanted) -> list[LogText]:
+    """The logs of a pod."""
+    found: list[LogText] = []
+    home = folder / wanted.namespace / wanted.pod
+    if not wanted.pod or not home.is_dir() or not home.resolve().is_relative_to(folder.resolve()):
+        return found
+    for name, previous in _LOGS:
+        file = home / name
+        if not file.is_file() or file.is_symlink():
+            continue
+        size = file.stat().st_size
+        with file.open("rb") as opened:
+            if size > LONGEST_LOG:
+                opened.seek(size - LONGEST_LOG)
+            body = opened.read(LONGEST_LOG).decode("utf-8", "replace")
+        for section in sections(body):
+            if section.text.strip():
+                found.append(LogText(section.container, section.text, previous, size > LONGEST_LOG))
+    return found

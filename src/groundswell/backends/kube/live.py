@@ -1,0 +1,260 @@
+"""Reads a cluster through its API: lists page by page, logs of those that need it, and nothing else than `GET`.
+
+A kind that may not be listed, or that the cluster does not have, is named as unknown; the rest goes on.
+"""
+
+import asyncio
+import json
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import msgspec
+import yaml
+from lightkube.config.client_adapter import AsyncClient, ConnectionParams
+from lightkube.config.kubeconfig import KubeConfig, SingleConfig
+from lightkube.core.exceptions import ConfigError as KubeConfigError
+
+from groundswell.backends.kube.kinds import EXPECTED, KINDS, Kind
+from groundswell.backends.kube.packing import LogText, Seen, Wanted, event_of, packed, wanted_logs
+from groundswell.backends.kube.shapes import mapping, mappings, shaped, text
+from groundswell.core.errors import Denied, NotFound, ToolFailed, Unavailable
+from groundswell.core.records import Blind, ClusterEvidence
+
+PAGE = 500
+PAGES = 40  # of one kind: 20,000 objects
+AT_ONCE = 6
+TIMEOUT = httpx2.Timeout(15.0, connect=5.0)
+LOG_BYTES = 512 * 1024
+LOG_TAIL = 1_000
+LOGS_READ = 60  # pods
+_SPARE = 6.0  # seconds that stay for weighing what was read
+_HINT = "check `kubectl get nodes`, or name another: --source kubernetes=kubeconfig:PATH#CONTEXT"
+
+
+@dataclass
+class Fetched:
+    """What the API answered, as bytes: another process reads them."""
+
+    origin: str
+    pages: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
+    known: list[str] = field(default_factory=list[str])
+    namespace: str = ""  # where only one may be listed
+    blind: list[Blind] = field(default_factory=list[Blind])
+    left_out: list[str] = field(default_factory=list[str])
+    taken: str = ""
+
+
+def config_of(source: str) -> SingleConfig:
+    """The context a source names. Raises ToolFailed for one that is not there."""
+    scheme, _, rest = source.partition(":")
+    path, _, context = rest.partition("#")
+    try:
+        if scheme == "in-cluster":
+            config = KubeConfig.from_service_account()
+        elif path:
+            config = KubeConfig.from_file(path)
+        else:
+            config = KubeConfig.from_env(service_account="/nonexistent")
+        found = config.get(context or None)
+    except KeyError as error:
+        message = f"{source!r} names no cluster: {error} is missing"
+        raise ToolFailed("bad_kubeconfig", message, _HINT) from error
+    except (
+        KubeConfigError,
+        OSError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        msgspec.MsgspecError,
+        yaml.YAMLError,
+    ) as error:
+        reason = " ".join(str(error).split())
+        raise ToolFailed("bad_kubeconfig", f"{source!r} names no cluster: {reason}", _HINT) from error
+    assert found is not None
+    return found
+
+
+class Api:
+    """A cluster's API; only reads."""
+
+    def __init__(self, source: str) -> None:
+        config = config_of(source)
+        self.origin = f"kubeconfig:{config.fname or ''}#{config.context_name}"
+        if source.startswith("in-cluster:"):
+            self.origin = "in-cluster:"
+        self.namespace = config.namespace
+        try:
+            self.client: httpx2.AsyncClient = AsyncClient(config, ConnectionParams(timeout=TIMEOUT, trust_env=False))
+        except (KubeConfigError, OSError, ssl.SSLError, AssertionError, ValueError) as error:
+            message = f"the context {config.context_name!r} cannot be used: {error or 'it names no user'}"
+            raise ToolFailed("bad_kubeconfig", message, _HINT) from error
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self.client.aclose()
+
+    async def get(self, path: str, **parameters: str) -> bytes:
+        """One answer. Raises Denied, NotFound, and Unavailable where there is none."""
+        try:
+            answer = await self.client.get(f"/{path}", params=parameters)
+        except httpx2.TimeoutException as error:
+            raise Unavailable("cluster_timeout", f"{self.origin} does not answer in time", _HINT) from error
+        except (httpx2.HTTPError, httpx2.InvalidURL, KubeConfigError, OSError) as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise Unavailable("cluster_unreachable", f"{self.origin} cannot be reached: {reason}", _HINT) from error
+        if answer.status_code == 200:
+            return answer.content
+        message = _message(answer)
+        if answer.status_code == 404:
+            raise NotFound("not_in_cluster", message, _HINT)
+        if answer.status_code in (401, 403):
+            raise Denied("cluster_forbids", message, "ask for a role that may get, list and read logs (`view`)")
+        if answer.status_code == 400:
+            raise ToolFailed("cluster_refuses", message)
+        raise Unavailable("cluster_error", f"{self.origin} answers {answer.status_code}: {message}", _HINT)
+
+    async def pages(self, kind: Kind, namespace: str = "") -> AsyncIterator[tuple[bytes, bool]]:
+        """The pages of a list, and whether each is the last; at most so many."""
+        path = f"{kind.path}/namespaces/{namespace}/{kind.plural}" if namespace and kind.namespaced else ""
+        path = path or f"{kind.path}/{kind.plural}"
+        token = ""
+        for _ in range(PAGES):
+            body = await self.get(path, limit=str(PAGE), **({"continue": token} if token else {}))
+            token = _continue(body)
+            yield body, not token
+            if not token:
+                return
+
+
+async def fetched(api: Api, *, seconds: float, progress: Callable[[str, int, int], None]) -> Fetched:
+    """Every kind that is expected, several at once. Raises Unavailable where the API does not answer at all."""
+    found = Fetched(api.origin, taken=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    until = time.monotonic() + seconds - _SPARE
+    await api.get("version")
+    slots, done = asyncio.Semaphore(AT_ONCE), 0
+    wanted = [kind for kind in KINDS if kind.name in EXPECTED]
+
+    async def one(kind: Kind) -> None:
+        nonlocal done
+        async with slots:
+            await _list(api, kind, found, until)
+        done += 1
+        progress("listing", done, len(wanted))
+
+    await asyncio.gather(*(one(kind) for kind in wanted))
+    return found
+
+
+async def _list(api: Api, kind: Kind, found: Fetched, until: float) -> None:
+    namespace = ""
+    while True:
+        try:
+            async for body, is_last in api.pages(kind, namespace):
+                found.pages.append((kind.name, body))
+                if not is_last and time.monotonic() > until:
+                    found.left_out.append(f"{kind.plural} beyond the first {PAGE:,} pages' worth: time was up")
+                    return
+                if is_last:
+                    found.known.append(kind.name)
+                    found.namespace = found.namespace or namespace
+                    return
+            found.left_out.append(f"{kind.plural} beyond {PAGE * PAGES:,}")
+            return
+        except Denied:
+            if kind.namespaced and not namespace:
+                namespace = api.namespace  # perhaps this one may be listed
+                continue
+            found.blind.append(Blind(what=kind.name, why="this account may not list it"))
+        except NotFound:
+            found.blind.append(Blind(what=kind.name, why="this cluster does not serve it"))
+        except (Unavailable, ToolFailed) as error:
+            found.blind.append(Blind(what=kind.name, why=error.message))
+        return
+
+
+def seen_of(found: Fetched) -> Seen:
+    """What was fetched, shaped. This is the work of a CPU: 5,000 pods are 25 MB of JSON."""
+    seen = Seen(found.origin, blind=list(found.blind), left_out=list(found.left_out), taken=found.taken)
+    for kind in found.known:
+        seen.known[kind].add(found.namespace)
+    for kind, body in found.pages:
+        for item in mappings(mapping(json.loads(body)).get("items")):
+            if kind == "Event":
+                seen.events.append(event_of(item))
+            else:
+                seen.items[kind].append(shaped(item, kind))
+    return seen
+
+
+def chosen(found: Fetched, about: tuple[str, ...]) -> list[Wanted]:
+    """The pods whose logs are worth fetching."""
+    wanted = wanted_logs(seen_of(found), about)
+    troubled = [each for each in wanted if not each.well]
+    near = [each for each in wanted if each.well and any(word in f"{each.namespace} {each.pod}" for word in about)]
+    rest = [each for each in wanted if each.well and each not in near]
+    return [*troubled, *near, *rest][:LOGS_READ]
+
+
+def weighed(found: Fetched, logs: list[tuple[Wanted, list[LogText]]]) -> ClusterEvidence:
+    """The pack."""
+    return packed(seen_of(found), logs)
+
+
+async def logs(api: Api, wanted: Iterable[Wanted], until: float) -> list[tuple[Wanted, list[LogText]]]:
+    """The ends of logs, several at once, while there is time."""
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def of(pod: Wanted) -> tuple[Wanted, list[LogText]]:
+        texts: list[LogText] = []
+        for container in pod.containers:
+            for previous in (False, True) if container in pod.restarted else (False,):
+                async with slots:
+                    if time.monotonic() > until:
+                        return pod, texts
+                    if (log := await log_text(api, pod.namespace, pod.pod, container, previous=previous)) is not None:
+                        texts.append(log)
+        return pod, texts
+
+    return list(await asyncio.gather(*(of(each) for each in wanted)))
+
+
+async def log_text(api: Api, namespace: str, pod: str, container: str, *, previous: bool) -> LogText | None:
+    """The end of one container's log; None where there is none."""
+    path = f"api/v1/namespaces/{namespace}/pods/{pod}/log"
+    parameters = {"tailLines": str(LOG_TAIL), "limitBytes": str(LOG_BYTES), "previous": str(previous).lower()}
+    if container:
+        parameters["container"] = container
+    try:
+        body = await api.get(path, **parameters)
+    except (ToolFailed, NotFound, Denied, Unavailable):
+        return None  # a container that did not start has none; the rest of the pack does not depend on it
+    read = body.decode("utf-8", "replace")
+    return LogText(container, read, previous, read.count("\n") >= LOG_TAIL or len(body) >= LOG_BYTES)
+
+
+def default_context(home: Path) -> bool:
+    """Whether there is a kubeconfig where kubectl looks by default."""
+    return (home / ".kube" / "config").is_file()
+
+
+def _message(answer: httpx2.Response) -> str:
+    try:
+        body: Any = answer.json()
+    except ValueError:
+        return f"HTTP {answer.status_code}"
+    return text(mapping(body).get("message")) or f"HTTP {answer.status_code}"
+
+
+def _continue(body: bytes) -> str:
+    """Where the next page of a list begins: the token stands near the head or the end of the list."""
+    for part in (body[:2000], body[-2000:]):
+        at = part.find(b'"continue":"')
+        if at >= 0:
+            return part[at + 12 : part.find(b'"', at + 12)].decode()
+    return ""
