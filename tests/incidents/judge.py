@@ -36,9 +36,10 @@ WORSE = re.compile(r"fatal|panic|exception|traceback|error|oom|killed|crash", re
 
 @dataclass(frozen=True)
 class Case:
-    """What is known of one incident: the question, and what a right answer says."""
+    """What is known of one incident: the question, one right answer, and what every right answer says."""
 
     question: str
+    answer: str
     cause: str
     objects: tuple[str, ...]
     must_mention: tuple[tuple[str, ...], ...]
@@ -65,6 +66,7 @@ def read(folder: Path) -> Case:
     objects = ([told["object"]] if "object" in told else []) + told.get("also", [])
     return Case(
         question=told["question"],
+        answer=told.get("answer", ""),
         cause=told["cause"],
         objects=tuple(objects),
         must_mention=tuple(tuple(group) for group in told.get("must_mention", [])),

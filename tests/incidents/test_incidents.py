@@ -13,10 +13,12 @@ from incidents.judge import HERE, READ, Case, cases, floor, judge
 
 CAUSES = tomllib.loads((HERE / "causes.toml").read_text())
 ALL = {name: (folder, case) for name, folder, _, case in cases()}
+INCIDENTS = {name: case for name, (_, case) in ALL.items() if not case.healthy}
 BYTES, OF_ALL = 150_000, 4_000_000
 LARGE = "wharf-crane-rollout"
 KNOWN = Case(
     question="Why does the desk fail?",
+    answer="",
     cause="missing_config",
     objects=("Deployment shop/orders", "ConfigMap shop/orders-settings"),
     must_mention=(("config ?map", "setting"), ("missing", "not found")),
@@ -82,9 +84,15 @@ def test_the_known_truth_is_about_objects_of_the_dump_and_its_patterns_compile(n
         assert case.objects[0].split()[-1].rpartition("/")[2] in text
 
 
-@pytest.mark.parametrize("name", [name for name, (_, case) in ALL.items() if not case.healthy])
+@pytest.mark.parametrize("name", INCIDENTS)
+def test_the_answer_told_with_an_incident_is_right_and_that_of_no_other_is(name: str) -> None:
+    right = [other for other, case in INCIDENTS.items() if judge(INCIDENTS[name], case.answer).kind == "right"]
+    assert right == [name]
+
+
+@pytest.mark.parametrize("name", INCIDENTS)
 def test_neither_calm_nor_an_empty_answer_is_right_about_an_incident(name: str) -> None:
-    case = ALL[name][1]
+    case = INCIDENTS[name]
     assert judge(case, "Nothing is wrong here: all pods are ready.").kind == "missed"
     assert judge(case, "").kind == "missed"
 
