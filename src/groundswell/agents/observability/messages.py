@@ -289,6 +289,7 @@ def complaints(log: Log) -> list[Complaint]:
         score += 1.5 if line.last > total - max(8, total * 0.1) else 0.0
         score += 1.0 if errors and line is errors[0] else 0.0
         score += 1.2 if _EXCEPTION.match(line.text) else 0.0
+        score += 1.0 if line.text.startswith("Caused by: ") else 0.0
         score -= 4.0 if _HARMLESS.search(line.text) else 0.0
         score -= 4.0 if any(number > line.last for number in recovered) else 0.0
         host, port = target(line.text) if kind in EDGES or kind in ("certificate", "") else ("", 0)

@@ -139,7 +139,7 @@ def _causes(writer: Writer, ranked: Sequence[Hypothesis]) -> None:
             confidence=sure,
         )
     writer.block("What speaks for it:", bullets=True)
-    for each in support:
+    for each in support if writer.claims[-1]["kind"] == "inferred" else support[:0]:
         writer.say(each)
     for detail in first.finding.details:
         writer.say(detail)

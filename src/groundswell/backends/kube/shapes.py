@@ -36,6 +36,8 @@ def shaped(item: Object, kind: str) -> Object:
         f"{text(each.get('kind'))}/{text(each.get('name'))}" for each in mappings(metadata.get("ownerReferences"))
     ]
     annotations = mapping(metadata.get("annotations"))
+    if kind == "Pod":
+        head["uid"] = text(metadata.get("uid"))  # events name who preempted whom by it
     head |= present(
         deleting=metadata.get("deletionTimestamp"),
         finalizers=metadata.get("finalizers"),

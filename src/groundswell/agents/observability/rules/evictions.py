@@ -71,7 +71,7 @@ def _removed(world: World, about: Ref, removals: list[_Removal]) -> Finding:
     goes_on = lately and len(removals) >= 3
     preempted = last.reason in ("Preempted", "Preempting")
     cause = "eviction.storage" if re.search(r"(?i)ephemeral|emptydir", last.message) else "eviction"
-    verb = "preempted in favour of pods of a higher priority" if preempted else f"evicted ({last.reason})"
+    verb = "preempted" if preempted else f"evicted ({last.reason})"
     says = quoted(last.message or last.reason)
     node = next(
         (Ref("Node", "", str(p.data.get("node", ""))) for p in [world.by_ref.get(last.pod)] if p is not None), None
@@ -82,6 +82,7 @@ def _removed(world: World, about: Ref, removals: list[_Removal]) -> Finding:
         about=about,
         headline=statement(
             [
+                *_by_whom(world, about, last, says),
                 f"{about} loses its pods, because they are {verb}: {says}",
                 f"Pods of {about} are {verb}: {says}",
                 f"{about}: its pod {last.pod.name} was {last.reason.lower()}: {says}",
@@ -89,6 +90,7 @@ def _removed(world: World, about: Ref, removals: list[_Removal]) -> Finding:
             ],
             last.quote,
             field_of(thing),
+            *_preemptor_quotes(world, last),
         ),
         depth=3 if preempted or cause == "eviction.storage" else 2,
         weight=0.95,
@@ -98,3 +100,26 @@ def _removed(world: World, about: Ref, removals: list[_Removal]) -> Finding:
         next=f"kubectl -n {about.namespace} get events --field-selector reason={last.reason}",
         since=last.at,
     )
+
+
+def _preemptor(world: World, removal: _Removal) -> Thing | None:
+    """The pod that took the place, by its uid in the message."""
+    match = re.search(r"[Pp]reempted by (?:a )?pod ([0-9a-f-]{36})", removal.message)
+    return next((pod for pod in world.all("Pod") if match and pod.data.get("uid") == match.group(1)), None)
+
+
+def _preemptor_quotes(world: World, removal: _Removal) -> list[Quote | None]:
+    pod = _preemptor(world, removal)
+    if pod is None:
+        return []
+    priority = pod.data.get("priorityClass")
+    owner = world.by_ref.get(world.owner(pod))
+    return [field_of(pod, f"priorityClass: {priority}"), field_of(pod, f"uid: {pod.data.get('uid')}"), field_of(owner)]
+
+
+def _by_whom(world: World, about: Ref, removal: _Removal, says: str) -> list[str]:
+    pod = _preemptor(world, removal)
+    if pod is None:
+        return []
+    priority = f" (priority class `{pod.data['priorityClass']}`)" if pod.data.get("priorityClass") else ""
+    return [f"{about} loses its pods to {world.owner(pod)}{priority}, which preempted them: {says}"]

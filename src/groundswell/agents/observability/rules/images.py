@@ -52,10 +52,12 @@ _WHY = (
     (
         "image.auth",
         r"unauthorized|authentication required|denied|forbidden|no basic auth|401|403|credentials",
-        "the registry refuses access (credentials, or the repository does not exist)",
+        "the registry asks for other credentials (authorization)",
     ),
     ("image.disk", r"no space left", "the node's disk is full"),
 )
+
+_LONGEST = 160
 
 
 def find(world: World) -> Iterator[Finding]:
@@ -84,7 +86,7 @@ def _pull(world: World, found: Ended, image: str) -> Finding:
         ("image.pull", "it could not be pulled"),
     )
     if cause == "image.tag" and any(re.search(r"authorization failed|unauthorized|denied", text) for text in texts):
-        cause, why = "image.auth", "the registry refuses access (credentials, or the repository does not exist)"
+        cause, why = "image.auth", "the registry asks for other credentials (authorization)"
     event = max(telling, key=lambda each: len(each.message), default=None)
     said = event.message if event else message
     tail = f": {quoted(_core(said))}" if said else "."
@@ -114,4 +116,7 @@ def _pull(world: World, found: Ended, image: str) -> Finding:
 def _core(message: str) -> str:
     """The end of a pull error: what the registry said."""
     parts = re.split(r"(?<=\"): |desc = ", message)
-    return parts[-1] if len(parts[-1]) > 20 else message
+    core = parts[-1] if len(parts[-1]) > 20 else message
+    while len(core) > _LONGEST and ": " in core:
+        core = core.partition(": ")[2]
+    return core

@@ -39,7 +39,7 @@ def _nowhere(ingress: Thing, name: str) -> Finding:
             [
                 f"{ingress.ref} leads to the Service `{name}`, which is not in {ingress.ref.namespace}.",
                 f"{ingress.ref} leads to the Service `{name}`, and the list of Services there has none so called.",
-                f"{ingress.ref} leads to the service `{name}`, which the Services of {ingress.ref.namespace} leave out.",
+                f"{ingress.ref} leads to the service `{name}`, which the list of {ingress.ref.namespace} leave out.",
             ],
             field_of(ingress, f"name: {name}"),
         ),

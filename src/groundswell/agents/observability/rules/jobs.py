@@ -92,7 +92,7 @@ def _held(world: World, cron: Thing) -> Iterator[Finding]:
             headline=statement(
                 [
                     f"{cron.ref} is held up: its {running.ref} is still running (active) since "
-                    f"{running.data.get('created')}, and `concurrencyPolicy: Forbid` lets the next start only after that.",
+                    f"{running.data.get('created')}, and `concurrencyPolicy: Forbid` lets the next start after that.",
                     f"{cron.ref} is held up: its {running.ref} is still active since {running.data.get('created')}.",
                     f"{cron.ref} is held up by its {running.ref}.",
                 ],
@@ -126,7 +126,7 @@ def _still_running(world: World, cron: Thing) -> Thing | None:
     seconds = _between(str(cron.spec.get("schedule", "")))
     for job in world.all("Job"):
         own = job.data.get("owner") == f"CronJob/{cron.ref.name}" and job.ref.namespace == cron.ref.namespace
-        if own and job.status.get("active") and world.age(job.data.get("created")) > 2 * seconds:
+        if own and job.status.get("active") and world.age(job.data.get("created")) > 1.5 * seconds:
             return job
     return None
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from groundswell.agents.observability.dependencies import followed
 from groundswell.agents.observability.findings import Finding, Statement, event_of, field_of, line_of, quoted, statement
-from groundswell.agents.observability.messages import EDGES, complaints
+from groundswell.agents.observability.messages import complaints
 from groundswell.agents.observability.pods import counts, logs_of, upstream_of
 from groundswell.agents.observability.world import (
     Data,
@@ -138,6 +138,14 @@ def _why(
         return "probe.unhealthy", "the program itself says that it is unwell", [], False
     if re.search(r"no such file|executable file not found|not found in \$PATH", message):
         return "probe.command", "its command is not in the image", [], True
+    cpu = str(of(container, "limits").get("cpu", ""))
+    if re.search(r"Timeout exceeded|deadline exceeded|timed out", message) and (share := _cores(cpu)) and share < 0.1:
+        return (
+            "cpu.limit",
+            f"with a CPU limit of {cpu} its program is too slow to answer in time",
+            [f"cpu: {cpu}"],
+            True,
+        )
     if kind != "Readiness" and (refused or "Timeout" in message or "deadline" in message):
         delay = number(probe.get("initialDelaySeconds"))
         period, most = number(probe.get("periodSeconds")) or 10, number(probe.get("failureThreshold")) or 3
@@ -153,6 +161,12 @@ def _why(
     return "probe", "", [], False
 
 
+def _cores(quantity: str) -> float:
+    """A CPU quantity in cores; 0 where there is none."""
+    match = re.fullmatch(r"([\d.]+)(m?)", quantity)
+    return float(match.group(1)) / (1000 if match.group(2) else 1) if match else 0.0
+
+
 def _logged(world: World, pod: Thing, name: str, finding: Finding) -> Iterator[Statement]:
     """What the container's own log says meanwhile, and what that rests on."""
     for log in reversed(logs_of(world, pod, name)):
@@ -162,7 +176,7 @@ def _logged(world: World, pod: Thing, name: str, finding: Finding) -> Iterator[S
             finding.depth = 2
             reason = edge.problem
             text = f"Meanwhile its log says {quoted(complaint.quote)}"
-            if complaint.kind in EDGES or complaint.kind in ("disk", "read-only", "schema", "setting", "limit"):
+            if complaint.kind != "bug":
                 head = finding.headline
                 first = head.wordings[-1].rstrip(".")
                 also = f"{finding.about} is not ready because {reason}: {quoted(complaint.quote)}" if reason else ""

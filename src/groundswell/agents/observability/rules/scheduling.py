@@ -23,7 +23,7 @@ _PREDICATES = (
     (
         "schedule.selector",
         r"didn't match Pod's node affinity/selector|node\(s\) didn't match (?:node )?selector",
-        "none of the nodes has the labels that it asks for (node selector or affinity)",
+        "the labels of the nodes differ from those that it asks for (node selector or affinity)",
     ),
     (
         "schedule.affinity",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from groundswell.agents.observability.findings import Finding, field_of, quoted, statement
 from groundswell.agents.observability.world import Ref, World, rows
 
-_STUCK = 300.0
+_STUCK = 300.0  # seconds after its grace period; a pod with a finalizer shows it sooner
 
 
 def find(world: World) -> Iterator[Finding]:
@@ -13,7 +13,8 @@ def find(world: World) -> Iterator[Finding]:
     for things in list(world.things.values()):
         for thing in things:
             deleting = thing.data.get("deleting")
-            if not deleting or world.age(deleting) < _STUCK:
+            waits = bool(thing.data.get("finalizers")) and thing.ref.kind == "Pod"
+            if not deleting or world.age(deleting) < (_STUCK / 10 if waits else _STUCK):
                 continue
             finalizers = thing.data.get("finalizers") or rows(thing.spec, "finalizers")
             names = ", ".join(f"`{each}`" for each in finalizers if isinstance(each, str))
