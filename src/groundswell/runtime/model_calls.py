@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from groundswell.backends.databases.calls import Cost, Journal, Place
 from groundswell.backends.databases.connections import OUTAGES
 from groundswell.backends.models.chat import ChatModel, Endpoint
 from groundswell.backends.models.chat_assembly import Delta
-from groundswell.core.errors import ConfigError, GroundswellError, Invalid, NotFound, Unavailable
+from groundswell.core.errors import ConfigError, Conflict, GroundswellError, Invalid, NotFound, Unavailable
 from groundswell.core.records import (
     ROLES,
     Answered,
@@ -23,6 +24,8 @@ from groundswell.core.records import (
     ToolResult,
     Usage,
 )
+from groundswell.core.records.calls import ResultStatus
+from groundswell.core.records.models import CHARACTERS_PER_TOKEN
 from groundswell.core.redaction import redact
 from groundswell.core.settings import ModelEndpoint, ModelRole
 from groundswell.runtime.breaker import Breaker
@@ -32,6 +35,7 @@ from groundswell.runtime.telemetry import count, span
 
 KIND = "model:"
 MILLION = 1_000_000
+CHUNK_CHARACTERS = 180  # of a streamed token, with what is around it
 
 
 @dataclass
@@ -96,6 +100,7 @@ class ModelCalls:
     def __init__(self, journal: Journal, models: Mapping[Role, Serving]) -> None:
         self.journal, self.models = journal, models
         self.flying: dict[tuple[Any, ...], asyncio.Task[Answered]] = {}
+        self.settling: set[asyncio.Task[bool]] = set()
 
     def serving(self, role: str) -> Serving:
         """A role's model; raises NotFound."""
@@ -138,6 +143,51 @@ class ModelCalls:
             task.add_done_callback(lambda _: self.flying.pop(place.key, None))
         # an asker that goes away does not stop the turn: its reply is kept, and asked for again
         return await asyncio.shield(task)
+
+    async def relayed(self, token: RunToken, role: str, body: dict[str, Any]) -> AsyncGenerator[str]:
+        """A chat completion passed through, chunk by chunk; journalled with what it used, and without its text."""
+        serving = self.serving(role)
+        serving.breaker.check()
+        size = len(json.dumps(body.get("messages", [])))
+        longest = body.get("max_tokens") or body.get("max_completion_tokens")
+        guess = Usage(
+            prompt_tokens=int(size / CHARACTERS_PER_TOKEN),
+            completion_tokens=longest if isinstance(longest, int) and longest > 0 else 2048,
+        )
+        outline: dict[str, Any] = {"passed through": True, "characters": size}
+        ask = Ask(task=f"relay-{token.run}", checkpoint="", kind=f"{KIND}{serving.role}", arguments=outline, n=0)
+        place = Place(token.tenant, token.run, token.epoch, ask)
+        reserve = serving.cost(guess)
+        seconds = serving.settings.seconds
+        attempt = await self.journal.begin(
+            place, before=None, effect=False, seconds=seconds, asks=False, reserve=reserve
+        )
+        if attempt is None:
+            raise Conflict("relay_over", "this call was passed through already")
+        counted, said, started = None, 0, time.monotonic()
+        status: ResultStatus = "error"
+        try:
+            async with serving.slots, contextlib.aclosing(serving.model.passed_through(body)) as chunks:
+                async for chunk in chunks:
+                    counted, said = _usage_in(chunk) or counted, said + len(chunk)
+                    yield chunk
+            serving.breaker.succeeded()
+            status = "ok"
+        except (Unavailable, ConfigError):
+            serving.breaker.failed()
+            raise
+        finally:
+            # an engine counts at the end: of a reply that was left before, each chunk is about one token
+            usage = counted or Usage(
+                prompt_tokens=guess.prompt_tokens, completion_tokens=said // CHUNK_CHARACTERS, counted=False
+            )
+            kept = ToolResult(status=status, value={"passed through": True, "usage": usage.model_dump()})
+            took = time.monotonic() - started
+            settling = self.journal.settle(place, attempt, kept, [], serving.cost(usage), reserve, took)
+            task = asyncio.create_task(settling)
+            self.settling.add(task)
+            task.add_done_callback(self.settling.discard)
+            await asyncio.shield(task)
 
     async def _answer(self, serving: Serving, place: Place, request: ChatRequest) -> Answered:
         while True:
@@ -182,6 +232,17 @@ class ModelCalls:
             failure = ToolResult(status="error", code=error.code, message=error.message, hint=error.hint)
             return failure, usage
         raise AssertionError("a turn ends with its reply or an error")
+
+
+def _usage_in(chunk: str) -> Usage | None:
+    """The usage that a chunk tells; the last one to do so has the whole."""
+    if '"usage"' not in chunk:
+        return None
+    try:
+        usage = json.loads(chunk).get("usage")
+        return Usage(prompt_tokens=usage["prompt_tokens"], completion_tokens=usage["completion_tokens"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _clean(reply: ChatReply) -> ChatReply:

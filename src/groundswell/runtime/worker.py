@@ -20,7 +20,7 @@ from groundswell.backends.databases.calls import Journal, digest_of
 from groundswell.backends.databases.connections import Database, EpochOver
 from groundswell.backends.databases.evidence import EvidenceStore
 from groundswell.backends.databases.leases import Lease, Leases
-from groundswell.backends.databases.runs import RunStore
+from groundswell.backends.databases.runs import HISTORY, RunStore
 from groundswell.backends.databases.saver import RunSaver
 from groundswell.backends.peers import Peer
 from groundswell.core.agent import Agent
@@ -331,6 +331,9 @@ class Worker:
         if lease.cancelling:
             self.cancelling.add(lease.run.id)
             return Ending(status="cancelled")
+        if lease.call and "model" in lease.call:
+            message = "the gateway that passed this call through has gone"
+            return _failed("relay_lost", Unavailable("relay_lost", message, "ask again"))
         if lease.seconds_left <= 0:
             return _exhausted("seconds", lease.run)
         try:
@@ -362,7 +365,7 @@ class Worker:
         saver = RunSaver(self.database, run.id, run.tenant, run.epoch)
         token = Token(self.services.router, self.keys, self.name, run)
         work = Work(lease, saver, token, self.services, self.journal, self.evidence, self.catalogue, self._offered(run))
-        history = [] if lease.call else await self.runs.history(run.tenant, run.thread, run)
+        history = [] if lease.call else [*await self.runs.history(run.tenant, run.thread, run), *_said_before(run)]
         config: Any = {"configurable": {"thread_id": run.id}}
         latest = await saver.aget_tuple(config)
         taken = max(latest.metadata.get("step", 0), 0) if latest else 0
@@ -397,6 +400,18 @@ class Worker:
             await self.leases.park(lease.run)
         else:
             await self.leases.end(lease.run, ending)
+
+
+def _said_before(run: Run) -> list[Turn]:
+    """What a client that keeps no thread sent along: earlier questions with their answers."""
+    turns: list[Turn] = []
+    for message in run.input[:-1]:
+        text = "\n".join(part.text for part in message.parts if part.kind == "text")
+        if message.role == "user":
+            turns.append(Turn(run="", agent=run.agent, question=text, answer=Answer()))
+        elif turns:
+            turns[-1] = turns[-1].model_copy(update={"answer": Answer(text=text)})
+    return turns[-HISTORY:]
 
 
 def _ending(state: Mapping[str, Any], lease: Lease) -> Ending:

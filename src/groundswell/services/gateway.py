@@ -26,6 +26,7 @@ from groundswell.runtime.keys import CallerToken
 from groundswell.runtime.reference_page import page, policy
 from groundswell.runtime.service import Service, opened_of
 from groundswell.runtime.start_page import start_page
+from groundswell.services.openai import doors
 
 routes = APIRouter(prefix="/v1")
 PASSED_ON = ("accept", "content-type", "idempotency-key", "last-event-id")  # nothing that names an identity
@@ -241,4 +242,6 @@ def dress(app: FastAPI) -> None:
     app.add_route("/v1/{path:path}", relay, methods=METHODS, include_in_schema=False)
 
 
-service = Service(name="gateway", namespace="ai-router", routes=routes, opened=opened, check=ready, dress=dress)
+service = Service(
+    name="gateway", namespace="ai-router", routes=routes, more=(doors.routes,), opened=opened, check=ready, dress=dress
+)

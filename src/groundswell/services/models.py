@@ -1,16 +1,19 @@
 """The models service: every ask of a model goes through it. With no model configured it says just that."""
 
 import contextlib
+import json
 from collections.abc import AsyncGenerator
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
+from fastapi.responses import StreamingResponse
 
 from groundswell.backends.databases.calls import Journal
-from groundswell.core.records import Answered, Ask, ModelView
+from groundswell.core.errors import Denied, GroundswellError
+from groundswell.core.records import Answered, Ask, ModelView, Record
 from groundswell.runtime.base import Base
 from groundswell.runtime.model_calls import ModelCalls, served
-from groundswell.runtime.service import RunCaller, Service, opened_of
+from groundswell.runtime.service import Caller, RunCaller, Service, opened_of
 
 internal = APIRouter(prefix="/internal", include_in_schema=False)
 
@@ -41,6 +44,44 @@ async def chat(ask: Ask, models: ModelsDep, token: RunCaller) -> Answered:
 @internal.post("/models")
 async def views(models: ModelsDep, token: RunCaller) -> list[ModelView]:
     """The roles that have a model."""
+    return await models.views()
+
+
+class Relayed(Record):
+    """A request as an OpenAI client wrote it."""
+
+    role: str
+    body: dict[str, Any]
+
+
+@internal.post("/relay", response_model=None)
+async def relay(asked: Relayed, models: ModelsDep, token: RunCaller) -> StreamingResponse:
+    """A chat completion passed through, one chunk a line; what the engine refuses at once is a problem."""
+    if token.agent != f"llm:{asked.role}":
+        raise Denied("other_run", f"this run may not ask role {asked.role!r}")
+    chunks = models.relayed(token, asked.role, asked.body)
+    first = await anext(chunks, None)
+
+    async def lines() -> AsyncGenerator[bytes]:
+        async with contextlib.aclosing(chunks):
+            try:
+                if first is not None:
+                    yield _line({"data": first})
+                async for chunk in chunks:
+                    yield _line({"data": chunk})
+            except GroundswellError as error:
+                yield _line({"problem": error.problem()})
+
+    return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+
+def _line(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode() + b"\n"
+
+
+@internal.post("/listed")
+async def listed(models: ModelsDep, caller: Caller) -> list[ModelView]:
+    """The roles that have a model, for a caller."""
     return await models.views()
 
 

@@ -19,6 +19,7 @@ GRANT SELECT ON schema_migrations TO groundswell_gateway;
 
 GRANT INSERT ON runs, threads, idempotency, events TO groundswell_router;
 GRANT UPDATE ON threads TO groundswell_router;
+GRANT INSERT, DELETE ON workers TO groundswell_router;
 GRANT UPDATE (last_event, steps, status, reason, epoch, cancelling, answer, error, ended) ON runs TO groundswell_router;
 GRANT UPDATE (state) ON calls TO groundswell_router;
 

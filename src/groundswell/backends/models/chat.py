@@ -108,6 +108,23 @@ class ChatModel:
                 return said
         raise AssertionError("a stream ends with its reply")
 
+    async def passed_through(self, body: dict[str, Any]) -> AsyncGenerator[str]:
+        """The events of a chat completion as the engine sends them, for a request as a client wrote it.
+
+        A request that does not stream gets one event: the whole reply.
+        """
+        await self.ready()
+        try:
+            async with asyncio.timeout(self.endpoint.seconds), self._opened({**body, "model": self.name}) as response:
+                async for chunk in _chunks(response):
+                    yield chunk
+        except TimeoutError as error:
+            message = f"the model did not finish within {self.endpoint.seconds:.0f} s"
+            raise Unavailable("model_deadline", message) from error
+        except (httpx2.SSEError, httpx2.TransportError) as error:
+            message = f"the reply of {self.name} broke off ({type(error).__name__})"
+            raise Unavailable("model_cut_off", message) from error
+
     async def close(self) -> None:
         """Give up connections."""
         await self._client.aclose()

@@ -1,0 +1,341 @@
+"""`/v1/chat/completions` and `/v1/models`, so that any OpenAI client can talk to the agents, and to the models.
+
+Closing the connection of a chat completion cancels its run: these clients have no other way.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from typing import Any, Protocol, TypeVar
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import TypeAdapter, ValidationError
+
+from groundswell.backends.peers import Peer
+from groundswell.core.errors import Denied, GroundswellError, Invalid, NotFound, Unavailable, from_problem
+from groundswell.core.records import Event, ModelView, Run
+from groundswell.runtime import telemetry
+from groundswell.runtime.base import Base
+from groundswell.runtime.keys import CallerToken
+from groundswell.runtime.service import opened_of
+from groundswell.services.openai.cited import extension, text_of, usage_of
+from groundswell.services.openai.protocol import AGENT, DONE, ROLE, ChatCompletion, Writer, event, refused
+
+routes = APIRouter(prefix="/v1", tags=["openai"])
+TOKEN_SECONDS = 1800
+PIECE = 80  # characters of an answer that is streamed
+LOOK_SECONDS = 0.25  # between two looks whether a client that waits is still there
+PING_SECONDS = 10.0
+T = TypeVar("T")
+_later: set["asyncio.Task[Any]"] = set()
+
+
+class Gateway(Protocol):
+    """What these routes need of the gateway."""
+
+    base: Base
+    router: Peer
+    peers: dict[str, Peer]
+
+    async def admit(self, request: Request) -> CallerToken:
+        """Who asks, if they may ask now."""
+        ...
+
+
+class Asked:
+    """One request, its caller, and the services it goes to."""
+
+    def __init__(self, gateway: Gateway, caller: CallerToken) -> None:
+        self.gateway, self.caller = gateway, caller
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The caller's name as the gateway's word."""
+        token = self.gateway.base.keys.sign("gateway", self.caller, TOKEN_SECONDS)
+        return {"authorization": f"Bearer {token}", **telemetry.headers()}
+
+    async def post(self, peer: str, path: str, body: Any) -> Any:
+        """A JSON answer."""
+        return await self.gateway.peers[peer].post(path, body, self.headers)
+
+    async def read(self, path: str) -> Any:
+        """A JSON page of the router."""
+        async with self.gateway.router.relay("GET", path, self.headers, b"") as (status, _, chunks):
+            return _json(b"".join([chunk async for chunk in chunks]), status)
+
+
+@routes.post("/chat/completions", response_model=None, summary="Answer as a chat completion")
+async def complete(request: Request) -> Response:
+    """`agent:NAME` answers on evidence; `llm:ROLE` is passed through to the model of that role."""
+    try:
+        gateway: Gateway = opened_of(request)
+        caller = await gateway.admit(request)
+        if "runs" not in caller.scopes:
+            raise Denied("scope_missing", "this key may not do that: it lacks the scope 'runs'")
+        raw = await _body(request, gateway.base.settings.gateway.max_body_bytes)
+        asked = _checked(raw)
+        if asked.n not in (None, 1):
+            raise Invalid("one_choice", "one choice is all there is: leave n out")
+        door = Asked(gateway, caller)
+        if asked.model.startswith(ROLE):
+            return await _passed_through(request, door, asked, raw)
+        return await _answered(request, door, asked)
+    except GroundswellError as error:
+        status, body, headers = refused(error)
+        return JSONResponse(body, status, headers)
+
+
+@routes.get("/models", response_model=None, summary="List agents and models as OpenAI lists models")
+async def models(request: Request) -> Response:
+    """Every agent, and every role that has a model."""
+    try:
+        gateway: Gateway = opened_of(request)
+        door = Asked(gateway, await gateway.admit(request))
+        agents: list[dict[str, Any]] = await door.read("/v1/agents")
+        listed = [_model(f"{AGENT}{agent['name']}", description=agent["description"]) for agent in agents]
+        for view in TypeAdapter(list[ModelView]).validate_python(await door.post("models", "/internal/listed", {})):
+            more = {"engine": view.model, "window": view.window, "resting": view.resting}
+            listed.append(_model(f"{ROLE}{view.role}", **more))
+        return JSONResponse({"object": "list", "data": listed})
+    except GroundswellError as error:
+        status, body, headers = refused(error)
+        return JSONResponse(body, status, headers)
+
+
+def _model(identity: str, **more: Any) -> dict[str, Any]:
+    return {"id": identity, "object": "model", "created": 0, "owned_by": "groundswell", "groundswell": more}
+
+
+async def _answered(request: Request, door: Asked, asked: ChatCompletion) -> Response:
+    """A run of an agent."""
+    run = Run.model_validate(await door.post("router", "/v1/runs", asked.as_run().model_dump(mode="json")))
+    writer = Writer(asked.model, run.id)
+    if asked.stream:
+        fresh = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(_streamed(door, run, asked, writer), 200, fresh, media_type="text/event-stream")
+    ended = await _while_connected(request, _ended(door, run.id), lambda: _cancel(door, run.id))
+    if ended.status == "failed":
+        raise _failure(ended)
+    finish = "length" if ended.status == "exhausted" else "stop"
+    return JSONResponse(writer.whole(text_of(ended), finish, usage_of(ended), groundswell=extension(ended)))
+
+
+async def _streamed(door: Asked, run: Run, asked: ChatCompletion, writer: Writer) -> AsyncGenerator[bytes]:
+    """The answer, once it is there; comments meanwhile, so that nobody takes the silence for an end."""
+    ended: Run | None = None
+    try:
+        yield writer.chunk({"role": "assistant", "content": ""})
+        waiting = asyncio.ensure_future(_ended(door, run.id))
+        try:
+            while not (await asyncio.wait([waiting], timeout=PING_SECONDS))[0]:
+                yield b": working\n\n"
+            ended = waiting.result()
+        finally:
+            waiting.cancel()
+        if ended.status == "failed":
+            yield event(refused(_failure(ended))[1])
+            return
+        text = text_of(ended)
+        for start in range(0, len(text), PIECE):
+            yield writer.chunk({"content": text[start : start + PIECE]})
+        finish = "length" if ended.status == "exhausted" else "stop"
+        yield writer.chunk({}, finish, groundswell=extension(ended))
+        if asked.counts:
+            yield writer.usage(usage_of(ended))
+        yield DONE
+    except GroundswellError as error:
+        yield event(refused(error)[1])
+    finally:
+        if ended is None:
+            _soon(_cancel(door, run.id))
+
+
+async def _ended(door: Asked, run: str) -> Run:
+    """The run once it has ended."""
+    async for told in _events(door, f"/v1/runs/{run}/events"):
+        if told.kind == "answer":
+            break
+    return Run.model_validate(await door.read(f"/v1/runs/{run}"))
+
+
+async def _events(door: Asked, path: str) -> AsyncIterator[Event]:
+    """A run's events; a stream that breaks is taken up where it was."""
+    last = 0
+    while True:
+        try:
+            headers = {**door.headers, "last-event-id": str(last)}
+            async with door.gateway.router.relay("GET", path, headers, b"") as (status, _, chunks):
+                if status >= 400:
+                    _json(b"".join([chunk async for chunk in chunks]), status)
+                async for line in _lines(chunks):
+                    if line.startswith("data: "):
+                        told = Event.model_validate_json(line[6:])
+                        last = told.number
+                        yield told
+                        if told.kind == "answer":
+                            return
+        except Unavailable:
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _cancel(door: Asked, run: str) -> None:
+    with contextlib.suppress(GroundswellError):  # it has ended by itself
+        await door.post("router", f"/v1/runs/{run}/cancel", None)
+
+
+def _failure(run: Run) -> GroundswellError:
+    problem = run.error
+    return Unavailable(problem.code, problem.message, problem.hint) if problem else Unavailable("failed", "it failed")
+
+
+async def _passed_through(request: Request, door: Asked, asked: ChatCompletion, raw: Mapping[str, Any]) -> Response:
+    """A run of one model call, whose text goes by and is not kept."""
+    role = asked.model.removeprefix(ROLE)
+    begun: dict[str, str] = await door.post("router", "/internal/relays", {"role": role})
+    body = {name: value for name, value in raw.items() if name != "groundswell"}
+    if asked.stream:
+        body["stream_options"] = {**(raw.get("stream_options") or {}), "include_usage": True}
+    stack = contextlib.AsyncExitStack()
+    try:
+        said = await stack.enter_async_context(_relayed(door, begun["token"], {"role": role, "body": body}))
+    except BaseException as error:
+        _soon(_end(door, begun["run"], error))
+        raise
+    if asked.stream:
+        fresh = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        told = _told(door, begun["run"], stack, said, counts=asked.counts)
+        return StreamingResponse(told, 200, fresh, media_type="text/event-stream")
+    try:
+        async with stack:
+            whole = await _while_connected(request, _all(said), lambda: _end(door, begun["run"], None))
+    except GroundswellError as error:
+        await _end(door, begun["run"], error)
+        raise
+    await _end(door, begun["run"], "succeeded")
+    return Response(whole, media_type="application/json")
+
+
+@contextlib.asynccontextmanager
+async def _relayed(door: Asked, token: str, body: dict[str, Any]) -> AsyncGenerator[AsyncIterator[str]]:
+    """The chunks that the models service relays."""
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json", **telemetry.headers()}
+    content = json.dumps(body).encode()
+    async with door.gateway.peers["models"].relay("POST", "/internal/relay", headers, content) as (status, _, chunks):
+        if status >= 400:
+            _json(b"".join([chunk async for chunk in chunks]), status)
+        yield _data(chunks)
+
+
+async def _data(chunks: AsyncIterator[bytes]) -> AsyncIterator[str]:
+    async for line in _lines(chunks):
+        if line:
+            told: dict[str, Any] = json.loads(line)
+            if "problem" in told:
+                raise from_problem(told["problem"], 503)
+            yield told["data"]
+
+
+async def _told(
+    door: Asked, run: str, stack: contextlib.AsyncExitStack, said: AsyncIterator[str], *, counts: bool
+) -> AsyncGenerator[bytes]:
+    outcome: BaseException | str | None = None
+    try:
+        async with stack:
+            async for chunk in said:
+                if counts or not _only_usage(chunk):
+                    yield f"data: {chunk}\n\n".encode()
+        outcome = "succeeded"
+    except GroundswellError as error:
+        outcome = error
+        yield event(refused(error)[1])
+    finally:
+        _soon(_end(door, run, outcome))
+
+
+def _only_usage(chunk: str) -> bool:
+    """Whether a chunk is the one that was asked for on our behalf."""
+    return '"usage"' in chunk and not (json.loads(chunk).get("choices"))
+
+
+async def _all(said: AsyncIterator[str]) -> str:
+    async for chunk in said:
+        return chunk
+    raise Unavailable("model_cut_off", "the model sent nothing")
+
+
+async def _end(door: Asked, run: str, outcome: BaseException | str | None) -> None:
+    """Say how a call that was passed through ended: well, with an error, or because its client left."""
+    body: dict[str, Any] = {"status": outcome if isinstance(outcome, str) else "cancelled"}
+    if isinstance(outcome, GroundswellError):
+        problem = {"code": outcome.code, "message": outcome.message, "hint": outcome.hint}
+        body = {"status": "failed", "problem": problem}
+    with contextlib.suppress(GroundswellError):  # it was ended before, or its holder's time will
+        await door.post("router", f"/internal/relays/{run}/end", body)
+
+
+async def _while_connected(request: Request, waiting: Any, leave: Any) -> Any:
+    """A result, for as long as somebody waits for it; else what is to be done is done."""
+    task = asyncio.ensure_future(waiting)
+    try:
+        while not (await asyncio.wait([task], timeout=LOOK_SECONDS))[0]:
+            if await request.is_disconnected():
+                await leave()
+                raise Unavailable("client_left", "nobody waits for this any more")
+        return task.result()
+    finally:
+        task.cancel()
+
+
+def _soon(work: Any) -> None:
+    """Do it even where the one who asked is gone and this task is being cancelled."""
+    task = asyncio.ensure_future(work)
+    _later.add(task)
+    task.add_done_callback(_later.discard)
+
+
+async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[str]:
+    rest = b""
+    async for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield line.rstrip(b"\r").decode("utf-8", "replace")
+    if rest:
+        yield rest.decode("utf-8", "replace")
+
+
+async def _body(request: Request, limit: int) -> dict[str, Any]:
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > limit:
+            raise Invalid("too_large", f"the request is larger than {limit:,} bytes", "send less at once")
+    try:
+        found = json.loads(bytes(data))
+    except ValueError as error:
+        raise Invalid("bad_json", f"the request is no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise Invalid("bad_json", "the request is no object")
+    return found
+
+
+def _checked(raw: dict[str, Any]) -> ChatCompletion:
+    try:
+        return ChatCompletion.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise Invalid("bad_request", f"{where}: {first['msg']}") from error
+
+
+def _json(data: bytes, status: int) -> Any:
+    try:
+        body = json.loads(data)
+    except ValueError as error:
+        raise Unavailable("bad_answer", f"a service answered {status} without JSON") from error
+    if status >= 400:
+        raise from_problem(body if isinstance(body, dict) else {}, status)
+    if not isinstance(body, dict | list):
+        raise NotFound("bad_answer", "a service answered without an object")
+    return body

@@ -1,0 +1,285 @@
+"""Any OpenAI client talks to the agents, and to the models: tried with the official one, over a whole platform."""
+
+import asyncio
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+
+from groundswell.core.settings import load
+from groundswell.runtime.platform import Running, run
+from groundswell.testing import Say, ScriptedModel
+
+pytestmark = pytest.mark.timeout(120)
+
+
+class Mouth:
+    """What the planner says; each test sets it."""
+
+    says: Callable[[dict[str, Any]], Say | str] = staticmethod(lambda body: "NOT FOUND")
+
+    def __call__(self, body: dict[str, Any]) -> Say | str:
+        return self.says(body)
+
+
+@pytest.fixture(scope="module")
+def mouth() -> Mouth:
+    return Mouth()
+
+
+@pytest.fixture(scope="module")
+def scripted(mouth: Mouth) -> Iterator[ScriptedModel]:
+    with ScriptedModel(mouth) as model:
+        yield model
+
+
+@pytest.fixture(scope="module")
+async def modelled(tmp_path_factory: pytest.TempPathFactory, scripted: ScriptedModel) -> AsyncIterator[Running]:
+    """A platform whose planner is scripted."""
+    folder = tmp_path_factory.mktemp("openai")
+    overrides = {
+        "data": str(folder / "data"),
+        "gateway.port": 0,
+        "models.planner.url": scripted.url,
+        "models.planner.price.output": 10.0,
+        "embeddings.url": "none:",
+    }
+    loaded = load(folder, overrides, {"HOME": str(folder)})
+    ready: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
+
+    async def started(running: Running) -> None:
+        ready.set_result(running)
+
+    task = asyncio.create_task(run(loaded, keyless=True, ready=started))
+    await asyncio.wait([task, ready], return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        task.result()
+    running = ready.result()
+    yield running
+    running.stopping.set()
+    await task
+
+
+@pytest.fixture(scope="module")
+def repo(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The sample, as a repository."""
+    folder = tmp_path_factory.mktemp("harbour")
+    with resources.as_file(resources.files("groundswell").joinpath("data/sample")) as sample:
+        shutil.copytree(sample, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    author = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["add", "."], [*author, "commit", "-qm", "first"]):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    return f"path:{Path(folder).resolve()}"
+
+
+@pytest.fixture
+async def client(modelled: Running) -> AsyncIterator[openai.AsyncOpenAI]:
+    assert modelled.instance is not None
+    key = modelled.base.local_key
+    async with openai.AsyncOpenAI(base_url=f"{modelled.instance.url}/v1", api_key=key, max_retries=0) as made:
+        yield made
+
+
+@pytest.fixture
+async def http(modelled: Running) -> AsyncIterator[httpx2.AsyncClient]:
+    assert modelled.instance is not None
+    async with httpx2.AsyncClient(base_url=modelled.instance.url, timeout=20) as made:
+        yield made
+
+
+def asking(repo: str, question: str = "where is `entry_window` defined?", **more: Any) -> dict[str, Any]:
+    extension = {"groundswell": {"sources": {"repo": repo}}}
+    messages = [{"role": "user", "content": question}]
+    return {"model": "agent:coding", "messages": messages, "extra_body": extension, **more}
+
+
+async def ended(http: httpx2.AsyncClient, run: str) -> dict[str, Any]:
+    """A run once it has ended."""
+    async with http.stream("GET", f"/v1/runs/{run}/events") as response:
+        async for _ in response.aiter_lines():
+            pass
+    return (await http.get(f"/v1/runs/{run}")).json()
+
+
+async def latest(http: httpx2.AsyncClient) -> dict[str, Any]:
+    return (await http.get("/v1/runs?limit=1")).json()["runs"][0]
+
+
+async def test_the_models_are_the_agents_and_the_roles(client: openai.AsyncOpenAI) -> None:
+    names = [model.id async for model in client.models.list()]
+    assert "agent:coding" in names
+    assert "llm:planner" in names
+    assert "llm:code" not in names
+
+
+async def test_an_agents_answer_comes_with_citations_in_text_and_as_a_field(
+    client: openai.AsyncOpenAI, repo: str, mouth: Mouth
+) -> None:
+    mouth.says = lambda body: "NOT FOUND"
+    said = await client.chat.completions.create(**asking(repo, "where is the class Measurement defined?"))
+    text = said.choices[0].message.content
+    assert text is not None
+    assert "[1]" in text
+    extension = said.model_extra["groundswell"]
+    assert extension["status"] == "succeeded"
+    assert all(claim["citations"][0]["evidence"] for claim in extension["claims"])
+    assert said.choices[0].finish_reason == "stop"
+
+
+async def test_an_agent_uses_its_model_and_its_answer_streams_with_usage(
+    client: openai.AsyncOpenAI, http: httpx2.AsyncClient, repo: str, mouth: Mouth
+) -> None:
+    def says(body: dict[str, Any]) -> Say | str:
+        if len(body["messages"]) == 2:
+            return Say(calls=[("repo_search", {"pattern": "def "})])
+        return 'Nothing here is called nonsense. Trust me [E1 "no such words anywhere"].'
+
+    mouth.says = says
+    stream = await client.chat.completions.create(
+        **asking(repo, "where is the class Measurement defined?", stream=True, stream_options={"include_usage": True})
+    )
+    chunks = [chunk async for chunk in stream]
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert "no such words" not in text
+    assert "Measurement" in text, "the findings stand"
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.total_tokens > 0
+    run = await ended(http, chunks[0].id.removeprefix("chatcmpl-"))
+    assert run["spent"]["tokens"] == chunks[-1].usage.total_tokens
+    assert run["spent"]["money"] > 0
+    calls = (await http.get(f"/v1/runs/{run['id']}/calls")).json()
+    assert {"model:planner", "repo_search"} <= {call["tool"] for call in calls}
+    told = [call["arguments"] for call in calls if call["tool"] == "model:planner"]
+    assert all(set(each) == {"prompt", "messages", "tools", "max_tokens"} for each in told), "no prompt is kept twice"
+
+
+async def test_what_a_model_says_is_told_as_events_without_secrets(
+    client: openai.AsyncOpenAI, http: httpx2.AsyncClient, repo: str, mouth: Mouth
+) -> None:
+    mouth.says = lambda body: Say("The key is AKIAIOSFODNN7EXAMPLE, I say.\n", reasoning="let me think")
+    said = await client.chat.completions.create(**asking(repo))
+    async with http.stream("GET", f"/v1/runs/{said.id.removeprefix('chatcmpl-')}/events") as response:
+        told = (await response.aread()).decode()
+    assert '"kind":"text"' in told
+    assert "let me think" in told
+    assert "AKIAIOSFODNN7EXAMPLE" not in told
+    assert "[secret:" in told
+
+
+async def test_a_follow_up_sees_earlier_messages_or_its_thread(
+    client: openai.AsyncOpenAI, http: httpx2.AsyncClient, repo: str, mouth: Mouth
+) -> None:
+    mouth.says = lambda body: "NOT FOUND"
+    first = await client.chat.completions.create(**asking(repo))
+    thread = first.model_extra["groundswell"]["thread"]
+    body = asking(repo)
+    body["extra_body"]["groundswell"]["thread"] = thread
+    second = await client.chat.completions.create(**body)
+    assert second.model_extra["groundswell"]["thread"] == thread
+    messages = [
+        {"role": "user", "content": "where is `entry_window` defined?"},
+        {"role": "assistant", "content": "In entry.py."},
+        {"role": "user", "content": "who calls it?"},
+    ]
+    third = await client.chat.completions.create(**asking(repo, messages=messages) | {"messages": messages})
+    run = await ended(http, third.id.removeprefix("chatcmpl-"))
+    assert [message["role"] for message in run["input"]] == ["user", "assistant", "user"]
+
+
+async def test_closing_the_connection_cancels_the_run(
+    client: openai.AsyncOpenAI, http: httpx2.AsyncClient, repo: str, mouth: Mouth
+) -> None:
+    mouth.says = lambda body: Say("half of what I", fault="hang")
+    stream = await client.chat.completions.create(**asking(repo, stream=True))
+    chunk = await anext(aiter(stream))
+    await stream.close()
+    run = await ended(http, chunk.id.removeprefix("chatcmpl-"))
+    assert run["status"] == "cancelled"
+
+
+async def test_leaving_without_a_stream_cancels_too(
+    client: openai.AsyncOpenAI, http: httpx2.AsyncClient, repo: str, mouth: Mouth, scripted: ScriptedModel
+) -> None:
+    mouth.says = lambda body: Say("half of what I", fault="hang")
+    count = len(scripted.requests)
+    task = asyncio.create_task(client.chat.completions.create(**asking(repo)))
+    assert await asyncio.to_thread(scripted.wait_for, count + 1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert (await ended(http, (await latest(http))["id"]))["status"] == "cancelled"
+
+
+async def test_a_model_is_passed_through_and_its_text_is_nowhere(
+    client: openai.AsyncOpenAI, http: httpx2.AsyncClient, mouth: Mouth, modelled: Running
+) -> None:
+    words = "the moon is made of basalt"
+    mouth.says = lambda body: Say(words, reasoning="hm")
+    messages: Any = [{"role": "user", "content": "a question that nobody keeps"}]
+    stream = await client.chat.completions.create(model="llm:planner", messages=messages, stream=True)
+    chunks = [chunk async for chunk in stream]
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == words
+    assert "".join((chunk.choices[0].delta.model_extra or {}).get("reasoning", "") for chunk in chunks) == "hm"
+    whole = await client.chat.completions.create(model="llm:planner", messages=messages)
+    assert whole.choices[0].message.content == words
+    run = await ended(http, (await latest(http))["id"])
+    assert (run["status"], run["agent"]) == ("succeeded", "llm:planner")
+    assert run["spent"]["tokens"] > 0
+    database = modelled.base.database("router")
+    await database.open()
+    for sql in (
+        "SELECT body::text AS t FROM evidence",
+        "SELECT body::text AS t FROM events",
+        "SELECT input::text AS t FROM runs",
+    ):
+        assert not [row for row in await database.rows(sql) if words in row["t"] or "nobody keeps" in row["t"]]
+    await database.close()
+
+
+async def test_a_passed_through_stream_that_is_left_ends_its_run(
+    client: openai.AsyncOpenAI, http: httpx2.AsyncClient, mouth: Mouth
+) -> None:
+    mouth.says = lambda body: Say("x", fault="endless")
+    messages: Any = [{"role": "user", "content": "go on"}]
+    stream = await client.chat.completions.create(model="llm:planner", messages=messages, stream=True)
+    await anext(aiter(stream))
+    await stream.close()
+    assert (await ended(http, (await latest(http))["id"]))["status"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "code"),
+    [
+        ({"model": "agent:nobody"}, openai.NotFoundError, "no_agent"),
+        ({"model": "llm:code"}, openai.NotFoundError, "no_model"),
+        ({"model": "llm:nothing"}, openai.UnprocessableEntityError, "unknown_role"),
+        ({"model": "agent:coding", "n": 2}, openai.UnprocessableEntityError, "one_choice"),
+        (
+            {"model": "agent:coding", "messages": [{"role": "system", "content": "x"}]},
+            openai.UnprocessableEntityError,
+            "no_question",
+        ),
+    ],
+)
+async def test_errors_have_openais_shape(
+    client: openai.AsyncOpenAI, body: dict[str, Any], kind: type[openai.APIStatusError], code: str
+) -> None:
+    request: dict[str, Any] = {"messages": [{"role": "user", "content": "hello"}], **body}
+    with pytest.raises(kind) as caught:
+        await client.chat.completions.create(**request)
+    assert caught.value.code == code
+
+
+async def test_an_engine_that_refuses_is_an_error_and_the_run_failed(
+    client: openai.AsyncOpenAI, http: httpx2.AsyncClient, mouth: Mouth
+) -> None:
+    mouth.says = lambda body: Say(status=400, text="this is too hot")
+    messages: Any = [{"role": "user", "content": "hello"}]
+    with pytest.raises(openai.UnprocessableEntityError, match="too hot"):
+        await client.chat.completions.create(model="llm:planner", messages=messages, temperature=2)
+    assert (await ended(http, (await latest(http))["id"]))["status"] == "failed"
