@@ -18,10 +18,11 @@ from typing import Any, Self
 import httpx2
 
 from groundswell.core.errors import GroundswellError, Unavailable, from_problem
-from groundswell.core.records import ENDED, Event, Evidence, NewRun, Run, Thread
+from groundswell.core.records import ENDED, Event, Evidence, NewRun, Route, Run, Thread
 
 SECONDS = 60.0
 QUIET_SECONDS = 45.0  # a stream says something every 15 s; one that is silent for longer is dead
+TEST_SECONDS = 300.0
 EVENT_BYTES = 32 * 2**20
 WAITS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)  # between attempts to take a stream up again; then the last one
 
@@ -134,6 +135,10 @@ class Client:
         """One conversation."""
         return Thread.model_validate(await self._json("GET", f"/v1/threads/{thread}"))
 
+    async def route(self, request: NewRun) -> Route:
+        """Which agent would answer, without a run."""
+        return Route.model_validate(await self._json("POST", "/v1/route", json=request.model_dump(mode="json")))
+
     # The catalogue.
 
     async def agents(self) -> list[dict[str, Any]]:
@@ -161,6 +166,15 @@ class Client:
         headers = {"Idempotency-Key": idempotency_key or secrets.token_hex(16)}
         body = {"agent": agent, "arguments": dict(arguments), "sources": dict(sources or {})}
         return Run.model_validate(await self._json("POST", f"/v1/tools/{name}/calls", json=body, headers=headers))
+
+    async def models(self) -> list[dict[str, Any]]:
+        """The agents and the roles that have a model, as OpenAI's clients see them."""
+        return (await self._json("GET", "/v1/models"))["data"]
+
+    async def test_model(self, role: str) -> dict[str, Any]:
+        """What the model of a role can do, and which loop will be used with it."""
+        timeout = httpx2.Timeout(TEST_SECONDS, connect=5.0)
+        return await self._json("POST", f"/v1/models/llm:{role}/test", timeout=timeout)
 
     # The platform.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeGuard, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from groundswell.core.errors import ConfigError
 from groundswell.core.policy import ArgumentRule
@@ -107,6 +107,19 @@ class Runs(Section):
     queued_per_tenant: int = Field(default=1000, ge=1, description="More are refused with 429.")
 
 
+class RouterSettings(Section):
+    """Which agent answers."""
+
+    fallback: str = Field(
+        default="ask",
+        pattern=r"^(?:ask|llm:(?:planner|code|small))$",
+        description="What no agent does: `ask` asks back; `llm:planner` lets that model chat, marked ungrounded.",
+    )
+    threshold: float | None = Field(
+        default=None, ge=0, le=1, description="The confidence from which an agent is chosen; unset: the trained one."
+    )
+
+
 class Index(Section):
     """How much of a repository is read."""
 
@@ -115,6 +128,36 @@ class Index(Section):
     clone_bytes: int = Field(default=2**30, ge=2**20)
     clone_seconds: float = Field(default=300, gt=0)
     processes: int = Field(default=2, ge=1, description="For CPU-bound work.")
+
+
+class WebSettings(Section):
+    """How pages are read."""
+
+    trusted: tuple[str, ...] = Field(
+        default=(), description="Private addresses that pages may be read from, as `host:port`; none by default."
+    )
+    ca_file: Path | None = Field(default=None, description="Certificates to trust in place of the system's.")
+    page_seconds: float = Field(default=15.0, gt=0, le=40, description="For one page, redirects and all.")
+    page_bytes: int = Field(default=4 * 2**20, ge=1024, description="Of one page, packed and unpacked.")
+    pause_seconds: float = Field(default=0.5, ge=0, description="Between two pages of a site that is crawled.")
+
+    @field_validator("trusted")
+    @classmethod
+    def _places(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for place in value:
+            host, _, port = place.rpartition(":")
+            if not host or not port.isdecimal():
+                raise ValueError(f"{place!r} is not host:port")
+        return value
+
+
+class Sources(Section):
+    """What the local caller's runs look at where they name none of that kind."""
+
+    repo: str = Field(default="", description="`path:/folder` or a https URL; `up` takes the checkout it starts in.")
+    pages: str = Field(default="", description="`collection:NAME`, `wikipedia:` or `searxng:URL`.")
+    kubernetes: str = Field(default="", description="`kubeconfig:[PATH][#CONTEXT]`, `in-cluster:` or `dump:/folder`.")
+    prometheus: str = Field(default="", description="Its address, such as `http://127.0.0.1:9090`.")
 
 
 class Telemetry(Section):
@@ -140,7 +183,10 @@ class Settings(Section):
     )
     services: Services = Services()
     runs: Runs = Runs()
+    router: RouterSettings = RouterSettings()
     index: Index = Index()
+    web: WebSettings = WebSettings()
+    sources: Sources = Sources()
     telemetry: Telemetry = Telemetry()
 
 

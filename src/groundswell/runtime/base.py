@@ -9,6 +9,7 @@ from groundswell.backends.peers import Peer
 from groundswell.core.settings import Loaded, PolicyFile, Settings
 from groundswell.runtime import telemetry
 from groundswell.runtime.datadir import DataDir
+from groundswell.runtime.embeddings import SharedEmbedder
 from groundswell.runtime.keys import Keys
 
 VERSION = version("groundswell")
@@ -24,6 +25,7 @@ class Base:
     database_url: str  # `{role}` may still stand in it
     keyless: bool = False  # `up` answers loopback without a key
     local_key: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    embedder: SharedEmbedder = field(default_factory=SharedEmbedder, repr=False)
     last_asked: float = 0.0  # by the event loop's clock; a platform that `ask` started ends when it idles
 
     @property

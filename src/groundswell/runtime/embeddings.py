@@ -1,16 +1,41 @@
-"""Makes the better of the embedders that run here, where it can be made."""
+"""The embedder that the services of a process share, and how the better one is made where it can be made."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 from groundswell.backends.models import minilm
-from groundswell.backends.models.embeddings import MINILM_FOLDER
+from groundswell.backends.models.embeddings import MINILM_FOLDER, Choice, choose
 from groundswell.core.errors import Unavailable
 from groundswell.core.settings import Settings
 from groundswell.runtime.datadir import DataDir
 
 SECONDS = 150  # for fetching and building: a slow network must not hold up the first answer
+
+
+class SharedEmbedder:
+    """One for all services of a process: a model is in memory once. The last to give it back closes it."""
+
+    def __init__(self) -> None:
+        self._choice: Choice | None = None
+        self._users = 0
+
+    def taken(self, settings: Settings, data: DataDir) -> Choice:
+        """What `[embeddings]` picks; nothing is loaded before its first use."""
+        if self._choice is None:
+            embeddings = settings.embeddings
+            key = embeddings.key.get_secret_value() if embeddings.key else ""
+            self._choice = choose(embeddings.url, models=data.models, model=embeddings.model, key=key)
+        self._users += 1
+        return self._choice
+
+    async def given_back(self) -> None:
+        """One user less."""
+        self._users -= 1
+        if not self._users and self._choice is not None:
+            choice, self._choice = self._choice, None
+            if choice.embedder is not None:
+                await choice.embedder.close()
 
 
 def better(settings: Settings, data: DataDir) -> Path | None:

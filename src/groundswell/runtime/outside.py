@@ -4,24 +4,25 @@ import contextlib
 from collections.abc import AsyncGenerator
 
 from groundswell.backends.databases.code_files import CodeFiles
+from groundswell.backends.databases.collections import CollectionStore
 from groundswell.backends.databases.connections import Database
 from groundswell.backends.databases.evidence import EvidenceStore
-from groundswell.backends.models.embeddings import choose
+from groundswell.backends.documents.library import Library
 from groundswell.backends.repos.indexer import Limits
 from groundswell.backends.repos.repositories import Repositories
 from groundswell.backends.repos.source import CloneLimits
 from groundswell.runtime.base import Base
 from groundswell.runtime.cpu import CpuWorkers
 from groundswell.runtime.discovery import backend
+from groundswell.runtime.run_pages import Pages
 from groundswell.runtime.tool_calls import Outside
 
 
 @contextlib.asynccontextmanager
 async def outside(base: Base, database: Database) -> AsyncGenerator[Outside]:
     """All of it; each part starts with its first use."""
-    index, embeddings = base.settings.index, base.settings.embeddings
-    key = embeddings.key.get_secret_value() if embeddings.key else ""
-    choice = choose(embeddings.url, models=base.data.models, model=embeddings.model, key=key)
+    index = base.settings.index
+    choice = base.embedder.taken(base.settings, base.data)
     cpu = CpuWorkers(index.processes)
     vectors = backend("vectors", base.settings.vectors.url)(base.data.vectors)
     repos = Repositories(
@@ -33,11 +34,14 @@ async def outside(base: Base, database: Database) -> AsyncGenerator[Outside]:
         limits=Limits(files=index.files, file_bytes=index.file_bytes, parallel=index.processes),
         clone=CloneLimits(bytes=index.clone_bytes, seconds=index.clone_seconds),
     )
+    web = base.settings.web
+    library = Library(CollectionStore(database), vectors, choice.embedder, cpu, web.pause_seconds)
+    pages = Pages(web, library, cpu)
     try:
-        yield Outside(cpu, vectors, repos, EvidenceStore(database), choice.sentence)
+        yield Outside(cpu, vectors, repos, EvidenceStore(database), choice.sentence, pages)
     finally:
+        await library.close()
         await repos.close()
         await vectors.close()
-        if choice.embedder:
-            await choice.embedder.close()
+        await base.embedder.given_back()
         await cpu.close()

@@ -52,8 +52,11 @@ class RunStore:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    async def create(self, new: Accepted) -> Run:
-        """Store a run; it is durable when this returns. The same idempotency key gives the first run again."""
+    async def create(self, new: Accepted, ending: Answered | None = None) -> Run:
+        """Store a run; it is durable when this returns. The same idempotency key gives the first run again.
+
+        With an `ending` it has ended when it is stored: no worker ever takes it.
+        """
         async with self.database.transaction() as connection:
             if (first := await self._first(connection, new)) is not None:
                 return first
@@ -72,7 +75,13 @@ class RunStore:
             await connection.execute(sql, values)
             facts = [Fact(key="queued", body=RunChanged(status="queued"))]
             facts.append(Fact(key="route", body=Routed(route=new.route)))
+            if ending is not None:
+                facts.append(Fact(key="answer", body=ending))
             await append(connection, new.id, None, facts)
+            if ending is not None:
+                sql = """UPDATE runs SET status = %s, ended = clock_timestamp(), answer = %s WHERE id = %s"""
+                answer = Jsonb(ending.answer.model_dump(mode="json"))
+                await connection.execute(sql, (ending.status, answer, new.id))
             row = await (await connection.execute("SELECT * FROM runs WHERE id = %s", (new.id,))).fetchone()
         self.database.appended(new.id, new.tenant, facts)
         return as_run(row)

@@ -116,12 +116,13 @@ class Alternative(Record):
 
 
 class Route(Record):
-    """Which agent, how sure, what else, and why."""
+    """Which agent, how sure, what else, and why. Without an agent the router abstains, and asks back."""
 
     agent: str
-    confidence: float
+    confidence: float  # that this agent is right; without one, that none is
     alternatives: tuple[Alternative, ...] = ()
     reason: str = ""
+    question: str = ""  # what is asked back
 
 
 class Problem(Record):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 BUCKETS = 2**14
-HEAD, TAIL = 1200, 600  # characters of a text that are read: of a log or a trace the ends say most
+HEAD, TAIL = 800, 400  # characters of a text that are read: of a log or a trace the ends say most
 LETTERS = 500  # characters whose letter groups are read
 GROUPS = (3, 4, 5)
 WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+|[?!{}()=;<>@#*/\\|+%$&^~-]")
@@ -38,46 +38,61 @@ _ERRANDS = (
 _KUBERNETES = (
     r"pods?|kubectl|kubelet|namespaces?|deployments?|replica ?sets?|stateful ?sets?|daemon ?sets?|nodes?|clusters?|k8s"
     r"|kubernetes|ingress(?:es)?|pvcs?|pv|config ?maps?|cron ?jobs?|hpa|autoscaler|sidecars?|containers?|helm|replicas?"
-    r"|svc|endpoints?|probes?|rollouts?|prometheus|promql|grafana|istio|staging|prod|production"
+    r"|svc|endpoints?|probes?|rollouts?|prometheus|promql|grafana|istio|staging|prod|production|role ?bindings?"
+    r"|cluster ?roles?|service ?accounts?|network ?polic(?:y|ies)|webhooks?|taints?|volumes?|contenedor(?:es)?|nodos?"
+)
+_CODE_WORDS = (
+    r"attributes?|callbacks?|callers?|components?|constants?|constructors?|controllers?|decorators?|docstrings?|enums?"
+    r"|fields?|fixtures?|handlers?|hooks?|implements?|inherits?|interfaces?|loops?|middlewares?|migrations?|mocks?|models?"
+    r"|parsers?|properties|props|raises?|regex|resolvers?|returns?|routes?|schemas?|structs?|subclass(?:es)?|templates?"
+    r"|tests?|traits?|types?|validators?|views?|imports?|endpoints?|exceptions?|flags?|strings?|async|sql"
 )
 
 SIGNS: tuple[Sign, ...] = (
-    _sign("code file", "names a source file", rf"\b[\w./-]*\w\.(?:{_CODE_ENDINGS})\b"),
-    _sign("call", "names a function", r"\b[a-z_]\w*(?:\.\w+)*\(\)|`[^`\n]+`"),
+    _sign("code file", "names a source file", rf"\w\.(?:{_CODE_ENDINGS})\b"),
+    _sign("call", "names a function", r"\w\(\)|`[^`\n]{1,80}`"),
     _sign("identifier", "has names as code has them", r"\b(?:[a-z0-9]+_[a-z0-9_]+|[a-z]+[A-Z]\w+|_\w+)\b", 0),
     _sign("class name", "has names as code has them", r"\b(?:[A-Z][a-z0-9]+){2,}\b(?!-)", 0),
     _sign("constant", "names a constant", r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b", 0),
     _sign(
         "trace",
         "has a stack trace",
-        r"traceback \(most|file \"[^\"]+\", line \d+|^\s+at .+[(:]\S+:\d+|goroutine \d+|\.(?:py|js|ts|go|rs|java|rb|php):\d+"
-        r"|\b\w+(?:Error|Exception)\b:|^panic:|error\[E\d+\]|error TS\d+",
+        r"traceback \(most|file \"[^\"]{1,200}\", line \d+|^[ \t]+at \S+ ?\(?\S{1,200}:\d+|goroutine \d+"
+        r"|\.(?:py|js|ts|go|rs|java|rb|php):\d+|\b\w+(?:Error|Exception)\b:|^panic:|error\[E\d+\]|error TS\d+",
         re.M,
     ),
     _sign(
         "code",
         "has code in it",
-        r"(?:^|\s)(?:def|class|func|fn|function|return|import|const|let|var|public|private|elif|else) \w|=>|\);|[{};]\s*$"
-        r"|\w\(.*\)\s*[:{]|\bself\.|==|!=|\bselect\b.+\bfrom\b",
+        r"(?:^|\s)(?:def|class|func|fn|function|return|import|const|let|var|public|private|elif|else) \w|=>|\);"
+        r"|[{};]\s*$|\w\([^()\n]*\)\s*[:{]|\bself\.|==|!=|\bselect\b.{1,80}\bfrom\b",
         re.M,
     ),
-    _sign("diff", "has a diff", r"^(?:@@ |\+\+\+ |--- |diff --git)|\b(?:pull request|patch|diff|merge conflict)\b", re.M),
+    _sign(
+        "diff", "has a diff", r"^(?:@@ |\+\+\+ |--- |diff --git)|\b(?:pull request|patch|diff|merge conflict)\b", re.M
+    ),
     _sign(
         "this code",
         "asks about the code",
         r"\b(?:code ?base|repo(?:sitory)?|(?:this|our|the|in) (?:code|project|sources?|module|package|class|function)"
         r"|functions?|methods?|class(?:es)?|modules?|refactor\w*|unit tests?|variable|parameter|argument)\b",
     ),
+    _sign("words of code", "uses words of programming", rf"\b(?:{_CODE_WORDS})\b"),
+    _sign(
+        "many words of code",
+        "uses words of programming",
+        rf"(?s)\b(?:{_CODE_WORDS})\b.*\b(?:{_CODE_WORDS}|code|class|file)\b",
+    ),
     _sign("change of code", "asks for a change", rf"^\s*(?:please |can you |could you )?(?:{_CODE_VERBS})\b"),
     _sign("cluster", "mentions cluster things", rf"\b(?:{_KUBERNETES})\b"),
     _sign(
         "cluster reason",
         "has a reason as Kubernetes gives it",
-        r"\b(?:\w+BackOff|OOM ?Killed|Evicted|NotReady|Err\w*Pull\w*|Failed(?:Scheduling|Mount|Attach\w*|Create\w*|Get\w*)"
-        r"|Create\w+Error|Unschedulable|ProgressDeadlineExceeded|ContainerCreating|PodInitializing|Terminating"
+        r"\b(?:\w{1,30}BackOff|OOM ?Killed|Evicted|NotReady|Err\w*Pull\w*|Failed(?:Scheduling|Mount|Attach\w*)"
+        r"|Failed(?:Create|Get)\w*|Create\w+Error|Unschedulable|ProgressDeadlineExceeded|ContainerCreating|PodInitializing|Terminating"
         r"|Pending|Unhealthy|CrashLoop\w*|Kube[A-Z]\w+|taints?|exit code \d+|readiness|liveness)\b",
     ),
-    _sign("workload", "names a workload", r"\b[a-z][a-z0-9]*(?:-[a-z0-9]+)*-(?:[0-9a-f]{4,10}(?:-[a-z0-9]{3,5})?|\d)\b", 0),
+    _sign("workload", "names a workload", r"[a-z0-9]-(?:[0-9a-f]{4,10}(?:-[a-z0-9]{3,5})?|\d)\b", 0),
     _sign(
         "log line",
         "has log lines",
@@ -100,25 +115,38 @@ SIGNS: tuple[Sign, ...] = (
     _sign(
         "documents",
         "asks what documents say",
-        r"\b(?:according to|documentation|docs|documents?|handbook|manual|guide(?:line)?s?|polic(?:y|ies)|wiki\w*|pages?"
-        r"|articles?|sources?|citation|cite|quote|papers?|pdfs?|reports?|release notes|literature|stud(?:y|ies)"
+        r"\b(?:according to|documentation|docs|documents?|handbook|manual|guide(?:line)?s?|polic(?:y|ies)|wiki\w*"
+        r"|pages?|articles?|sources?|citation|cite|quote|papers?|pdfs?|reports?|release notes|literature|stud(?:y|ies)"
         r"|contracts?|collection|look(?: it)? up|research|summari[sz]e)\b",
     ),
     _sign(
         "question of fact",
         "is a question of fact",
-        r"^\s*(?:who|when|what (?:is|are|was|were|does|do|did)|what's|which|how (?:many|much|long|far|high|deep|fast|old|is"
-        r"|are|does|do|did)|where (?:is|are|was|does|do|did)|in which|does|is|are|wann|wer|wie viele|quand|qui|cu[aá]ndo)\b",
+        r"^\s*(?:who|when|what (?:is|are|was|were|does|do|did)|what's|which|how (?:many|much|long|far|high|deep|fast"
+        r"|old|is|are|does|do|did)|where (?:is|are|was|does|do|did)|in which|does|is|are|wann|wer|wie viele|quand|qui"
+        r"|cu[aá]ndo)\b",
     ),
-    _sign("past", "asks about the past", r"\b(?:was|were|did|founded|invented|discovered|century|first|1\d\d\d|20[012]\d)\b"),
+    _sign(
+        "past",
+        "asks about the past",
+        r"\b(?:was|were|did|founded|invented|discovered|century|first|1\d\d\d|20[012]\d)\b",
+    ),
     _sign("myself", "is about a person", r"\b(?:my|me|i|i'm|im|mine|mich|mein\w*|mir|ich|mon|ma|mes|je|mi|mis)\b"),
     _sign("ours", "says our or we", r"\b(?:our|we|us|unser\w*|wir|notre|nous|nuestr\w+)\b"),
     _sign("you", "talks to the platform itself", r"\b(?:you|your|you're|du|dich|dein|tu|vous)\b"),
     _sign("errand", "is an errand", rf"^\s*(?:please |can you |could you )?(?:{_ERRANDS})\b"),
     _sign(
+        "errand in a cluster",
+        "is an errand in a cluster",
+        rf"^\s*(?:please |can you |could you |bitte )?(?:{_ERRANDS}|apply|edit|patch|increase|raise|lower|reboot"
+        r"|upgrade|add|bounce|kubectl (?:apply|delete|scale|edit)|l[öo]sche|starte|skaliere|redeploy|exec|silence)\b"
+        rf"(?s:.*)\b(?:{_KUBERNETES})\b",
+    ),
+    _sign(
         "text to write",
         "wants a text written",
-        r"\b(?:poem|story|joke|essay|song|haiku|lyrics|speech|cover letter|translate|rewrite|rephrase|proofread|recipe)\b",
+        r"\b(?:poem|story|joke|essay|song|haiku|lyrics|speech|cover letter|translate|rewrite|rephrase|proofread"
+        r"|recipe)\b",
     ),
     _sign("advice", "asks for advice", r"\b(?:should i|recommend|suggest|for me|for my|what should|ideas?|tips)\b"),
     _sign("sum", "is a sum", r"^[\d\s+*/^().=x%-]{3,}$|\b\d+\s*(?:times|plus|minus|mal|percent of|[*/^])\s*\d*"),

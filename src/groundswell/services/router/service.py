@@ -1,4 +1,4 @@
-"""The router: which agent answers; creates, shows, streams and cancels runs; signs run tokens."""
+"""The router's service: creates, shows, streams and cancels runs; signs run tokens."""
 
 import contextlib
 import secrets
@@ -15,10 +15,23 @@ from groundswell.backends.databases.events import EventLog
 from groundswell.backends.databases.evidence import EvidenceStore
 from groundswell.backends.databases.runs import Accepted, RunStore
 from groundswell.core.agent import Agent
-from groundswell.core.errors import Conflict, Invalid, NotFound
+from groundswell.core.errors import Conflict, NotFound
 from groundswell.core.policy import Grant, SourceUse
-from groundswell.core.records import Event, Evidence, Message, NewRun, Part, Record, Route, Run, SourceKind, Thread
-from groundswell.core.records.events import Denial
+from groundswell.core.records import (
+    Answer,
+    Event,
+    Evidence,
+    Limits,
+    Message,
+    NewRun,
+    Part,
+    Record,
+    Route,
+    Run,
+    SourceKind,
+    Thread,
+)
+from groundswell.core.records.events import Answered, Denial
 from groundswell.core.redaction import redact
 from groundswell.core.tool import Tool
 from groundswell.runtime import discovery
@@ -27,6 +40,10 @@ from groundswell.runtime.grants import grant_for, judge, narrowed
 from groundswell.runtime.keys import CallerToken, RunToken
 from groundswell.runtime.service import Caller, Service, WorkerCaller, opened_of
 from groundswell.runtime.sse import stream
+from groundswell.services.router import relays
+from groundswell.services.router.choice import Chooser
+from groundswell.services.router.meanings import Meanings
+from groundswell.services.router.requests import routed
 
 routes = APIRouter(prefix="/v1", tags=["runs"])
 internal = APIRouter(prefix="/internal", include_in_schema=False)
@@ -44,22 +61,23 @@ class Router:
     journal: Journal
     agents: dict[str, Agent]
     tools: dict[str, Tool]
+    chooser: Chooser
 
     def grant(self, agent: Agent, caller: CallerToken, granted: tuple[str, ...] = ()) -> Grant:
         """What an agent may do for a caller."""
         return grant_for(agent, caller.tenant, self.base.policy, caller=caller.caller, granted=granted)
 
-    def chosen(self, request: NewRun) -> Route:
-        """Which agent answers. An explicit one wins; with one agent installed there is nothing to choose."""
+    async def routed(self, request: NewRun, tenant: str) -> tuple[NewRun, Route]:
+        """Which agent answers, and the request as that agent gets it: without the mention, without secrets.
+
+        An explicit agent wins, then a mention; else the words decide, and a follow-up stays with its thread's agent.
+        """
+        request = request.model_copy(update={"input": tuple(_without_secrets(m) for m in request.input)})
         if request.agent:
             self.agent(request.agent)
-            return Route(agent=request.agent, confidence=1.0, reason="named by the caller")
-        first = next(iter(self.agents))
-        others = ", ".join(name for name in self.agents if name != first)
-        if others:
-            hint = f"name one: --agent {first}; there are {first}, {others}"
-            raise Invalid("agent_needed", "several agents could answer", hint)
-        return Route(agent=first, confidence=1.0, reason="the only agent that is installed")
+            return request, Route(agent=request.agent, confidence=1.0, reason="named by the caller")
+        earlier = (await self.runs.listed(tenant, thread=request.thread, limit=1))[0] if request.thread else []
+        return await routed(request, earlier[0] if earlier else None, self.chooser)
 
     def agent(self, name: str) -> Agent:
         """An agent by name; raises NotFound."""
@@ -69,31 +87,39 @@ class Router:
         return self.agents[name]
 
     async def accept(self, request: NewRun, caller: CallerToken, key: str, call: dict[str, Any] | None = None) -> Run:
-        """Store a run, or store that policy refuses it."""
-        request = request.model_copy(update={"input": tuple(_without_secrets(m) for m in request.input)})
-        route = self.chosen(request)
-        agent = self.agents[route.agent]
+        """Store a run, or store that policy refuses it, or that no agent is for it and what is asked back."""
+        request, route = await self.routed(request, caller.tenant)
+        request = _with_cluster(request, self.agents.get(route.agent), caller)
         granted = tuple(request.sources.values()) if caller.local else ()
-        grant = self.grant(agent, caller, granted)
+        grant = self.grant(self.agents[route.agent], caller, granted) if route.agent else None
         new = Accepted(
             id=f"run_{secrets.token_hex(10)}",
             tenant=caller.tenant,
             caller=caller.caller,
             request=request,
             route=route,
-            budget=narrowed(grant.limits, request.limits),
+            budget=narrowed(grant.limits if grant else Limits(), request.limits),
             thread=request.thread or f"thread_{secrets.token_hex(8)}",
             granted=granted,
             call=call,
             idempotency_key=key,
             queued_at_most=self.base.settings.runs.queued_per_tenant,
         )
+        if grant is None:  # no source is opened, and no worker is needed
+            return await self.runs.create(new, Answered(status="succeeded", answer=Answer(question=route.question)))
         for kind, source in request.sources.items():
             verdict = judge(discovery.policies().values(), SourceUse(kind=kind, source=source), grant)
             if not verdict.allowed:
                 denial = Denial(subject=source, rule=verdict.rule, message=verdict.message, hint=verdict.hint)
                 return await self.runs.denied(new, denial)
         return await self.runs.create(new)
+
+
+def _with_cluster(request: NewRun, agent: Agent | None, caller: CallerToken) -> NewRun:
+    """The local caller's current kubectl context, for an agent that looks at clusters and was named none."""
+    if agent is None or not caller.local or "kubernetes" not in agent.sources or "kubernetes" in request.sources:
+        return request
+    return request.model_copy(update={"sources": {**request.sources, "kubernetes": "kubeconfig:"}})
 
 
 def _without_secrets(message: Message) -> Message:
@@ -103,9 +129,11 @@ def _without_secrets(message: Message) -> Message:
 
 @contextlib.asynccontextmanager
 async def opened(base: Base) -> AsyncGenerator[Router]:
-    """Connect to the database."""
+    """Connect to the database, and be ready to choose."""
     database = base.database("router")
     await database.open()
+    agents = discovery.agents()
+    meanings = Meanings(base.embedder.taken(base.settings, base.data).embedder)
     try:
         yield Router(
             base,
@@ -114,10 +142,12 @@ async def opened(base: Base) -> AsyncGenerator[Router]:
             EventLog(database),
             EvidenceStore(database),
             Journal(database),
-            discovery.agents(),
+            agents,
             discovery.tools(),
+            Chooser(agents, meanings.of if meanings.there else None, base.settings.router.threshold),
         )
     finally:
+        await base.embedder.given_back()
         await database.close()
 
 
@@ -315,6 +345,12 @@ async def call(
     return await router.accept(request, caller, idempotency_key, {"tool": name, "arguments": body.arguments})
 
 
+@routes.post("/route", tags=["catalogue"], summary="Choose an agent, without a run")
+async def route(body: NewRun, router: RouterDep, caller: Caller) -> Route:
+    """Which agent would answer a request, how sure that is, who else could, and why; nothing is stored or run."""
+    return (await router.routed(body, caller.tenant))[1]
+
+
 class Lease(Record):
     """Which lease a worker wants a token for."""
 
@@ -361,4 +397,6 @@ async def ready(router: Router) -> dict[str, str]:
     }
 
 
-service = Service(name="router", namespace="ai-router", routes=routes, more=(internal,), opened=opened, check=ready)
+service = Service(
+    name="router", namespace="ai-router", routes=routes, more=(internal, relays.internal), opened=opened, check=ready
+)

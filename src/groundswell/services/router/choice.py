@@ -1,0 +1,163 @@
+"""Chooses the agent for a question, or none; says how sure it is, who else could answer, and why."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from groundswell.core.agent import Agent
+from groundswell.core.records import Alternative, Route
+from groundswell.services.router import intents
+from groundswell.services.router.classifier import NONE, Classifier, Seen, trained
+
+Vector = Callable[[str], Awaitable[Sequence[float] | None]]  # a text's MiniLM vector, where there is one
+
+MENTION = re.compile(r"\s*@([A-Za-z][\w-]*)[\s,:]*")
+LEANS = {  # by how much a run's only kind of source speaks for an agent; `ask` names the current folder's repository
+    "repo": ("coding", 1.0),
+    "kubernetes": ("observability", 2.0),
+    "prometheus": ("observability", 2.0),
+    "pages": ("web", 2.0),
+}
+LEAVES, STAYS = 0.9, 0.05  # a follow-up leaves its thread's agent for one this sure, if its own is less than this
+LEAVING_WORDS = 4
+WORDS_READ = 4000  # characters: more is not read anyway
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a choice is made on."""
+
+    question: str
+    attached: str = ""
+    sources: tuple[str, ...] = ()  # their kinds
+    current: str = ""  # the agent of the thread, for a follow-up
+    earlier: str = ""  # the question that was asked back about
+
+    @property
+    def text(self) -> str:
+        """All that is read."""
+        return "\n".join(part for part in (self.earlier, self.question, self.attached[:WORDS_READ]) if part)
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """What the classifier makes of a text."""
+
+    seen: Seen
+    confidences: dict[str, float]  # of installed agents, and `none`
+    threshold: float
+
+    @property
+    def best(self) -> str:
+        """The likeliest agent."""
+        return max((name for name in self.confidences if name != NONE), key=lambda name: self.confidences[name])
+
+
+def mentioned(text: str, agents: Mapping[str, Agent]) -> tuple[str, str]:
+    """The agent that a text begins with as `@agent`, and the rest of it; `@app.route` names no agent."""
+    match = MENTION.match(text)
+    if match and match[1].lower() in agents:
+        return match[1].lower(), text[match.end() :]
+    return "", text
+
+
+@dataclass(frozen=True)
+class Chooser:
+    """Chooses among the installed agents."""
+
+    agents: Mapping[str, Agent]
+    vector: Vector | None = None
+    threshold: float | None = None  # in place of the trained one
+
+    async def choose(self, asked: Asked) -> Route:
+        """Who answers. With one agent there is nothing to choose; a route without an agent has a question back."""
+        if len(self.agents) == 1:
+            return Route(agent=next(iter(self.agents)), confidence=1.0, reason="the only agent that is installed")
+        weighed = await self.weighed(asked)
+        best, sure = weighed.best, weighed.confidences[weighed.best]
+        if asked.current in self.agents:
+            own = weighed.confidences[asked.current]
+            leaves = best != asked.current and sure >= LEAVES and own <= STAYS
+            if not leaves or len(weighed.seen.words) < LEAVING_WORDS:
+                return self._route(weighed, asked.current, max(own, 0.5), "goes on with the agent of its thread")
+        if sure >= weighed.threshold and sure >= weighed.confidences[NONE]:
+            return self._route(weighed, best, sure, self._why(weighed, best))
+        return self._abstained(weighed)
+
+    async def weighed(self, asked: Asked) -> Weighed:
+        """The confidence of every installed agent, and of none."""
+        classifier, text = trained(), asked.text
+        kinds = {LEANS[kind] for kind in asked.sources if kind in LEANS}
+        lean = dict(kinds) if len({name for name, _ in kinds}) == 1 else {}
+        seen = classifier.seen(text)
+        vector: Sequence[float] | None = None
+        found = classifier.confidences(seen, None, lean)
+        if self.vector is not None and (max(found.values()) < classifier.sure or self._untrained(classifier)):
+            vector = await self.vector(text)
+            found = classifier.confidences(seen, vector, lean) if vector is not None else found
+        confidences = await self._installed(classifier, found, text, vector)
+        threshold = classifier.threshold(vector) if self.threshold is None else self.threshold
+        return Weighed(seen, confidences, threshold)
+
+    def _untrained(self, classifier: Classifier) -> list[str]:
+        """The agents of third parties: the classifier knows none of their questions."""
+        return [name for name in self.agents if name not in classifier.labels]
+
+    async def _installed(
+        self, classifier: Classifier, found: Mapping[str, float], text: str, vector: Sequence[float] | None
+    ) -> dict[str, float]:
+        """What is for an agent that is not installed is for none; third parties' agents get shares by their intents."""
+        known = {name: share for name, share in found.items() if name in self.agents}
+        theirs = {
+            name: await intents.likeness(text, self.agents[name].intents, vector, self.vector)
+            for name in self._untrained(classifier)
+        }
+        most, whole = max(theirs.values(), default=0.0), sum(theirs.values())
+        shares = {name: share * (1 - most) for name, share in known.items()}
+        shares |= {name: most * each / whole if whole else 0.0 for name, each in theirs.items()}
+        return {**dict(sorted(shares.items())), NONE: 1 - sum(shares.values())}
+
+    def _route(self, weighed: Weighed, agent: str, confidence: float, reason: str) -> Route:
+        return Route(
+            agent=agent,
+            confidence=round(confidence, 3),
+            alternatives=self._alternatives(weighed, agent),
+            reason=reason,
+        )
+
+    def _alternatives(self, weighed: Weighed, chosen: str) -> tuple[Alternative, ...]:
+        others = [(name, share) for name, share in weighed.confidences.items() if name not in (chosen, NONE)]
+        ranked = sorted(others, key=lambda each: (-each[1], each[0]))
+        return tuple(Alternative(agent=name, confidence=round(share, 3)) for name, share in ranked)
+
+    def _why(self, weighed: Weighed, label: str) -> str:
+        classifier = trained()
+        if label not in classifier.labels:
+            return f"is like what {label} is for"
+        said = classifier.said(weighed.seen, label)
+        if label == NONE:
+            return "; ".join(said)
+        return "; ".join(said) or f"is close in meaning to what {label} is asked"
+
+    def _abstained(self, weighed: Weighed) -> Route:
+        """A question back, which names what the agents can do."""
+        none = weighed.confidences[NONE]
+        if none >= 0.5:
+            why = self._why(weighed, NONE)
+            reason = "nothing an agent here answers" + (f": it {why}" if why else "")
+            lead = "No agent here is for that: they look things up and answer on evidence."
+        else:
+            near = [name for name, share in weighed.confidences.items() if name != NONE and share >= 0.1]
+            near.sort(key=lambda name: -weighed.confidences[name])
+            reason = f"it could be for {' or '.join(near) or 'any agent'}"
+            lead = "I am not sure who should answer this."
+        lines = [f"- @{name}: {', '.join(agent.intents[:2])}" for name, agent in self.agents.items()]
+        ask = "What should be looked at? Say more, or begin with an agent's name:"
+        question = "\n".join([f"{lead} {ask}", *lines])
+        return Route(
+            agent="",
+            confidence=round(none, 3),
+            alternatives=self._alternatives(weighed, ""),
+            reason=reason,
+            question=question,
+        )
