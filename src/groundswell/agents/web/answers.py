@@ -13,6 +13,7 @@ from groundswell.core.records import Citation, Claim, Passage
 MORE = 3  # claims beside the first
 CLOSE = 0.88  # of the best score: what may stand beside it
 LONGEST = 420  # characters of one quote that is shown
+_TOLD_AT_LENGTH = frozenset({"reason", "howto", "definition", "fact", "yesno"})  # a second sentence helps
 ITEMS = 12  # of a list
 _MARKS = re.compile(r"\*\*|__|(?<!\w)[*](?=\w)|(?<=\w)[*](?!\w)")
 _LINK = re.compile(r"!?\[([^\]]*)\]\((?:[^()]|\([^)]*\))*\)")
@@ -87,15 +88,19 @@ def _claims(question: Asked, unit: Unit, passages: Sequence[Passage]) -> list[Cl
         return [_claim(each.text, passage) for each in whole[:ITEMS]]
     found = [_claim(span.text, passage)]
     follower = around[unit["span"] + 1] if unit["span"] + 1 < len(around) else None
-    if follower is not None and follower.kind == "code" and question["kind"] in ("howto", "command"):
+    if follower is None:
+        return found
+    if follower.kind == "code" and question["kind"] in ("howto", "command", "fact"):
+        found.append(_claim(follower.text, passage))
+    elif follower.kind == "sentence" and follower.group == span.group and question["kind"] in _TOLD_AT_LENGTH:
         found.append(_claim(follower.text, passage))
     return found
 
 
 def _asks_all(question: Asked, span: Span, around: Sequence[Span], place: int) -> bool:
-    if question["kind"] == "list":
-        return span.kind == "item" or _leads(span, around, place)
-    return question["kind"] == "howto" and (span.step or _leads(span, around, place))
+    if _leads(span, around, place):  # by itself it says nothing
+        return True
+    return (question["kind"] == "list" and span.kind == "item") or (question["kind"] == "howto" and span.step)
 
 
 def _leads(span: Span, around: Sequence[Span], place: int) -> bool:

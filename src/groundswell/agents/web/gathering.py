@@ -7,12 +7,15 @@ from urllib.parse import urlsplit
 
 from groundswell.agents.web.question import Asked
 from groundswell.agents.web.ranking import KEPT, Unit
+from groundswell.agents.words import STOP, WORD, stem
 from groundswell.core.context import Tools
 from groundswell.core.errors import Denied, NotFound, ToolFailed, Unavailable
 from groundswell.core.records import Page, PageHit, Passage
 
 PASSAGES = 30  # of collections, a query
 PAGES = 5  # fetched
+KIN = 0.57  # the cosine of two words that mean nearly the same; of two embedders alike
+LOOKED_AT = 10  # units whose words are compared
 PER_PAGE = 40  # passages that are looked at
 
 
@@ -34,12 +37,34 @@ async def gathered(question: Asked, source: str, tools: Tools) -> tuple[list[Pas
 
 async def nearness(question: Asked, units: Sequence[Unit], tools: Tools) -> list[float]:
     """How near each unit is to the question in meaning; nothing where nothing embeds texts."""
-    if not units:
+    rows = await _compared([question["text"]], [unit["text"][:600] for unit in units[:KEPT]], tools)
+    return rows[0] if rows else []
+
+
+async def kinship(question: Asked, units: Sequence[Unit], tools: Tools) -> dict[str, list[str]]:
+    """For each of the question's words that the best units lack, the words there that mean nearly the same."""
+    lacking = list(dict.fromkeys(term for unit in units[:LOOKED_AT] for term in unit["missing"]))
+    spoken = {stem(word): word.lower() for word in WORD.findall(question["text"])}
+    terms = [term for term in lacking if term in spoken][:8]
+    there: dict[str, str] = {}
+    for unit in units[:LOOKED_AT]:
+        for word in WORD.findall(unit["text"]):
+            if len(word) > 2 and word.lower() not in STOP:
+                there.setdefault(stem(word), word.lower())
+    stems = list(there)[:256]
+    rows = await _compared([spoken[term] for term in terms], [there[each] for each in stems], tools)
+    return {
+        term: near
+        for term, row in zip(terms, rows, strict=False)
+        if (near := [each for each, cosine in zip(stems, row, strict=True) if cosine >= KIN])
+    }
+
+
+async def _compared(queries: Sequence[str], texts: Sequence[str], tools: Tools) -> list[list[float]]:
+    if not queries or not texts:
         return []
-    texts = [unit["text"][:600] for unit in units[:KEPT]]
-    result = await tools.result("texts_compare", query=question["text"], texts=texts)
-    value = result.value if result.status == "ok" else None
-    return [float(each) for each in value] if isinstance(value, list) and len(value) == len(texts) else []
+    result = await tools.result("texts_compare", queries=list(queries), texts=list(texts))
+    return [[float(each) for each in row] for row in result.value or ()] if result.status == "ok" else []
 
 
 async def _from_web(question: Asked, source: str, tools: Tools) -> tuple[list[Passage], list[str]]:

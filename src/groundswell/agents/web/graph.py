@@ -48,7 +48,8 @@ async def rank(state: State, runtime: Runtime[RunContext]) -> Update:
     """Look for the sentence, row or line that answers, best first."""
     question = _asked(state)
     passages = [Passage.model_validate(each) for each in state.get("passages", [])]
-    units = ranked(question, passages)
+    kin = await gathering.kinship(question, ranked(question, passages), runtime.context.tools)
+    units = ranked(question, passages, kin)
     nearness = await gathering.nearness(question, units, runtime.context.tools)
     return {"units": compared(question, units, nearness)}
 

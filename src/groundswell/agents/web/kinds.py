@@ -16,10 +16,15 @@ _DURATION = re.compile(
     r"(?:every|each|per) (?:\w+ )?(?:second|minute|hour|day|night|week|month|quarter|year|release|\w+day))\b|\bimmediately\b",
     re.I,
 )
+_LENGTH = re.compile(
+    rf"\b(?:\d[\d.,]*|{_NUMBER_WORD})\s?(?:characters?|letters?|digits?|words?|pages?|lines?|bytes?|[kMGTP]i?B|mm|cm|m|km|"
+    r"met(?:re|er)s?|feet|foot|ft|inch(?:es)?|miles?|knots?)\b",
+    re.I,
+)
 _DATE = re.compile(
     r"\b(?:19|20)\d\d\b|\b\d{1,2}[:.]\d\d\b|\b\d{1,2}\s?(?:am|pm)\b|\b(?:jan|feb|mar|apr|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b|"
     r"\bMay\b|\b(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b|\bv?\d+\.\d+(?:\.\d+)?\b|\b(?:after|before|when|once|until|"
-    r"during|midnight|noon|at the end|at the start|spring|summer|autumn|winter)\b",
+    r"at all hours|any time|always|during|midnight|noon|at the end|at the start|spring|summer|autumn|winter)\b",
     re.I,
 )
 _VERSION = re.compile(r"\bv?\d+(?:\.\d+)+\b|\b(?:version|release)\s+\d+\b", re.I)
@@ -50,8 +55,10 @@ _IS = re.compile(
 
 def holds(kind: str, text: str, shape: str) -> float:
     """From 0 to 1. `shape` is what the text is: sentence, item, row or code."""
-    if kind == "money":
-        return 1.0 if _MONEY.search(text) else 0.0
+    if kind == "amount":
+        return 1.0 if _MONEY.search(text) else 0.6 if _has_number(text) else 0.0
+    if kind == "length":
+        return 1.0 if _LENGTH.search(text) else 0.3 if _has_number(text) else 0.0
     if kind == "duration":
         return 1.0 if _DURATION.search(text) else 0.3 if mentions(text).days or mentions(text).clocks else 0.0
     if kind == "number":
@@ -77,7 +84,7 @@ def holds(kind: str, text: str, shape: str) -> float:
 
 def is_strict(kind: str) -> bool:
     """Whether a text without such a thing cannot be the answer."""
-    return kind in ("money", "duration", "number", "date", "version")
+    return kind in ("amount", "length", "duration", "number", "date", "version")
 
 
 def _has_number(text: str) -> bool:
@@ -92,4 +99,4 @@ def _of_date(text: str) -> float:
     found = mentions(text)
     if found.days or found.clocks:
         return 1.0
-    return 0.8 if _DATE.search(text) else 0.0
+    return 0.9 if _DATE.search(text) or _DURATION.search(text) else 0.0

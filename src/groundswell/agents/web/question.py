@@ -11,55 +11,78 @@ _ASIDE = frozenset(
     """please tell know want would could need like find look show give explain describe say says said mean means thing
     way ways question answer anyone someone somebody people person one ones us our my your me kind sort exactly
     currently now today actually really lot many much long often far old big high get gets got use used using do does
-    work happen happens there's what's according page pages documentation docs document say information info""".split()  # noqa: SIM905
+    work happen happens back per whole take takes there's what's according page pages documentation docs document say information info""".split()  # noqa: SIM905
 )
-_KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (kind, re.compile(pattern, re.IGNORECASE))
-    for kind, pattern in (
-        (
-            "money",
-            r"\bhow much (?:does|do|is|are|will|would|did|must|should)\b|\b(?:price|cost|fee|charged?)\b(?!.*\bwhen\b)",
-        ),
-        (
-            "duration",
-            r"\bhow (?:long|soon|quickly|fast|often|frequently|old|late|early)\b|\bhow many (?:minutes|hours|days|weeks|months|years|seconds)\b|\bwithin (?:what|how many)\b|\bfor how long\b|\b(?:timeout|grace period|notice period|retention)\b",
-        ),
-        (
-            "number",
-            r"\bhow (?:many|much|large|big|far|high|tall|deep|wide|heavy|fast|small)\b|\bwhat (?:percentage|percent|number|share|amount|size|fraction)\b|\bwhich port\b|\bwhat port\b|\b(?:maximum|minimum) (?:number|size|length|amount)\b",
-        ),
-        (
-            "date",
-            r"\bwhen\b|\b(?:what|which) (?:date|day|year|month)\b|\bsince (?:when|which)\b|\bwhat time\b|\bby when\b|\buntil when\b",
-        ),
-        ("version", r"\b(?:what|which) (?:\w+ ){0,2}(?:version|release)\b"),
-        ("person", r"\bwho(?:se|m)?\b"),
-        (
-            "howto",
-            r"\bhow (?:do|can|should|could|would|to|does one|must|might)\b(?: (?:i|you|we|one|users?))?|\bhow to\b|\bsteps? (?:to|for)\b|\bwhat is the (?:way|procedure)\b",
-        ),
-        (
-            "command",
-            r"\b(?:what|which) (?:\w+ ){0,2}(?:command|flag|option|switch|environment variable|setting|variable|function|method|decorator|class|parameter|argument|key|field|header|endpoint|attribute|code)\b",
-        ),
-        ("reason", r"\bwhy\b|\bwhat (?:is|are) the reasons?\b|\bwhat causes\b"),
-        (
-            "place",
-            r"\bwhere\b|\b(?:what|which) (?:country|city|place|region|building|room|file|folder|directory|path)\b",
-        ),
-        (
-            "yesno",
-            r"^(?:and |but |so |also )?(?:is|are|was|were|do|does|did|can|could|may|must|should|will|would|has|have|am)\b",
-        ),
-        (
-            "list",
-            r"\b(?:which|what) (?:\w+ ){0,3}(?:are|were|formats|kinds|types|languages|platforms|browsers|methods|options|plans)\b|\blist\b|\bname the\b",
-        ),
-        (
-            "definition",
-            r"^(?:what|who)(?:'s| is| are| was) (?:an? |the )?[\w `\"'.-]+\??$|\bwhat does .* (?:mean|stand for)\b|\bdefine\b|\bdefinition of\b|\bmeaning of\b",
-        ),
-    )
+_SAYING = frozenset({"own", "without"})  # of the stop words, those that say something
+_THINGS = (
+    "command|flag|option|switch|environment variable|setting|variable|function|method|decorator|class|parameter|"
+    "argument|key|field|header|endpoint|attribute|code|module|package|file|exception|hook"
+)
+_ADJECTIVES = "large|big|far|high|tall|deep|wide|heavy|fast|small|hot|cold|thick|strong|loud"
+_PATTERNS = {
+    "length": (r"\bhow long (?:must|should|can|may|might|is allowed to)\b.*\bbe\b", r"\bhow (?:wide|tall|deep|far)\b"),
+    "duration": (
+        r"\bhow (?:long|soon|quickly|often|frequently|old|late|early)\b",
+        r"\bhow fast (?:is|are|does|do|will|can)\b",
+        r"\bhow many (?:minutes|hours|days|weeks|months|years|seconds)\b",
+        r"\bwithin (?:what|how many)\b|\bfor how long\b|\b(?:grace|notice|trial) period\b",
+    ),
+    "number": (
+        r"\bhow many\b",
+        rf"\bhow (?:{_ADJECTIVES})\b",
+        r"\bhow much (?:does|do|did|can|could|will|may)\b.*\b(?:weigh|hold|carry|lift|store|contain|use|need|take)\b",
+        r"\b(?:what|which) (?:percentage|percent|number|share|amount|size|fraction|port|status code|temperature)\b",
+        r"\bat (?:what|which) (?:\w+ )?(?:temperature|speed|size|height|depth|level|rate|port)\b",
+        r"\b(?:maximum|minimum|max|min) (?:number|size|length|amount|weight|value|depth|speed)\b",
+    ),
+    "amount": (
+        r"\bhow much\b",
+        r"\bwhat (?:is|are|was) the (?:\w+ ){0,3}(?:price|cost|fee|fine|rate|salary|budget|allowance|deposit|fees)\b",
+        r"\bwhat (?:does|do|did) .*\bcost\b",
+    ),
+    "date": (
+        r"^(?:since |until |by |from )?when\b(?! (?:i|we|you|should|a|an|the)\b.*,)|[,;] ?when\b",
+        r"\b(?:what|which) (?:date|day|year|month)\b|\bsince (?:when|which)\b",
+        r"\b(?:at|until|from|by) what time\b|\b(?:by|until) when\b",
+    ),
+    "version": (r"\b(?:what|which) (?:\w+ ){0,2}(?:version|release)\b", r"\bsince which\b"),
+    "person": (r"\bwho(?:se|m)?\b",),
+    "howto": (
+        r"\bhow (?:do|can|should|could|would|to|does one|must|might)\b",
+        r"\bsteps? (?:to|for)\b|\bwhat (?:must|should|do) (?:i|we|you) do\b|\bwhat is the (?:way|procedure)\b",
+    ),
+    "command": (rf"\b(?:what|which) (?:\w+ ){{0,2}}(?:{_THINGS})s?\b",),
+    "reason": (r"\bwhy\b|\bwhat (?:is|are) the reasons?\b|\bwhat causes\b",),
+    "place": (r"\bwhere\b", r"\b(?:what|which) (?:country|city|place|region|building|room|folder|directory|path)\b"),
+    "yesno": (
+        r"^(?:and |but |so |also )?(?:is|are|was|were|do|does|did|can|could|may|must|should|will|would|has|have|am)\b",
+    ),
+    "list": (
+        r"\b(?:which|what) (?:\w+ ){0,3}(?:are|were|formats|kinds|types|languages|platforms|browsers|methods|options)\b",
+        r"\blist\b|\bname the\b",
+    ),
+    "definition": (
+        r"^(?:what|who)(?:'s| is| are| was) (?:an? |the )?[\w `\"'.-]+\??$",
+        r"\bwhat does .* (?:mean|stand for)\b|\bdefin(?:e|ition)\b|\bmeaning of\b",
+    ),
+}
+_KINDS = tuple((kind, re.compile("|".join(found), re.IGNORECASE)) for kind, found in _PATTERNS.items())
+# what a question of a kind calls the thing it asks for: its answer need not use the word
+_OF_KIND = {
+    "command": frozenset(stem(word) for word in re.findall(r"\w+", _THINGS)),
+    "date": frozenset({"year", "date", "day", "month", "time"}),
+    "version": frozenset({"version", "releas"}),
+    "duration": frozenset({"minut", "hour", "day", "week", "month", "year", "second", "fast", "time"}),
+    "number": frozenset({"number", "percentag", "percent", "amount", "status"}),
+    "place": frozenset({"place", "path", "city", "country", "region", "build", "room"}),
+}
+_HOW = re.compile(
+    r"\bhow (?:quickly|soon|often|frequently|long|old|late|early|fast|large|big|high|deep)\b", re.IGNORECASE
+)
+_COUNTED = re.compile(
+    r"\bhow many (?:(?:more|different|other|of the) )?((?:[\w-]+ ){0,2}?[\w-]+?)\b(?= (?:of|for|in|on|at|"
+    r"is|are|was|were|do|does|did|can|could|may|must|should|will|would|has|have|had|per|a|an|the|i|we|you)\b|\?|$)",
+    re.IGNORECASE,
 )
 _SYNTHESIS = re.compile(
     r"\b(?:summari[sz]e|compare|pros and cons|write (?:me|a|an)|draft|translate|recommend|advise|rewrite|which is better|"
@@ -88,6 +111,7 @@ class Asked(TypedDict):
 
     text: str
     kind: str
+    counted: list[str]  # stems of what `how many` counts
     terms: list[str]  # stems that an answer must be about
     names: list[str]  # of things: each must be what the passage is about
     versions: list[str]
@@ -111,12 +135,16 @@ def asked(question: str, history: Sequence[Turn] = ()) -> Asked:
     years = [year for year in _YEAR.findall(whole) if year not in versions]
     numbers = [n for n in _NUMBER.findall(whole) if n not in versions and n not in years]
     names = _names(whole)
-    terms = _terms(whole)
+    terms = _terms(whole, _OF_KIND.get(kind, frozenset()))
+    counted = _COUNTED.search(text)
     words = [word for word in WORD.findall(whole) if word.lower() not in STOP | _ASIDE]
     queries = list(dict.fromkeys(query for query in (text, " ".join([*words, *versions, *years])) if query))
     return Asked(
         text=text,
         kind=kind,
+        counted=[stem(word) for word in WORD.findall(counted.group(1)) if word.lower() not in _ASIDE]
+        if counted
+        else [],
         terms=terms,
         names=names,
         versions=versions,
@@ -129,15 +157,17 @@ def asked(question: str, history: Sequence[Turn] = ()) -> Asked:
     )
 
 
-def _terms(text: str) -> list[str]:
+def _terms(text: str, of_kind: frozenset[str]) -> list[str]:
     """The stems that carry the question, in order."""
     found: dict[str, None] = {}
+    text = _HOW.sub("how", text)
     for word in WORD.findall(re.sub(r"['\N{RIGHT SINGLE QUOTATION MARK}]s\b", "", text)):
         lower = word.lower()
-        if len(lower) < 2 or lower in STOP or lower in _ASIDE:
+        if len(lower) < 2 or (lower in STOP and lower not in _SAYING) or lower in _ASIDE:
             continue
         found[stem(lower)] = None
-    return list(found) or sorted(content(text))
+    others = [term for term in found if term not in of_kind]
+    return others or list(found) or sorted(content(text))
 
 
 def _names(text: str) -> list[str]:

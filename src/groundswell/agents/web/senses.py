@@ -1,5 +1,6 @@
 """Words that ask for the same thing, and words that say what a question asks for."""
 
+import re
 from functools import lru_cache
 
 from groundswell.agents.words import stem
@@ -57,6 +58,25 @@ weigh weight heavy
 tall height high
 wide width
 deep depth
+forget lose lost forgotten
+claim request apply ask demand
+get obtain receive pick collect fetch
+finish complete end done ready
+accept take
+freeze frozen froze
+internet network online offline connection
+availability available uptime reach reachable
+exclude skip leave omit ignore out
+safe danger dangerous risk harm harmful
+vacation leave absence
+price cost charge
+last keep
+laptop device computer machine
+clean wash
+gift present donate donation
+people person passenger inhabitant guest
+support accept work run compatible available
+password passphrase
 found founded founder establish established
 name call called known
 responsible owner lead head charge
@@ -82,6 +102,34 @@ _GROUPS: dict[str, set[int]] = {}
 for _number, _line in enumerate(_SENSES.splitlines()):
     for _word in _line.split():
         _GROUPS.setdefault(stem(_word), set()).add(_number)
+
+# verbs that say little: where nothing stands for them, the nouns beside them may still be answered
+LIGHT = frozenset(
+    stem(word)
+    for word in """come go give put hold include contain have provide offer promise enter pick get obtain receive claim
+    happen become follow bring leave turn choose count handle deal apply start quickly soon often usually safe possible
+    able main correct right proper good best normal""".split()  # noqa: SIM905
+)
+_PHRASES = tuple(
+    (re.compile(pattern, re.IGNORECASE), frozenset(map(stem, words.split())))
+    for pattern, words in (
+        (r"\b(?:up to|at most|no more than|not more than|limited to)\b", "maximum limit"),
+        (r"\b(?:at least|or newer|or later|or more|no less than)\b", "minimum need require"),
+        (r"\b(?:no longer|is gone|are gone|was removed|were removed)\b", "remove drop end"),
+        (r"\b(?:free of charge|for free|is free|are free)\b", "cost price fee"),
+        (r"\b(?:not allowed|must not|may not|forbidden|never)\b", "allow forbid safe"),
+        (r"\b(?:instead of|in place of|replaced by|replaces)\b", "replace"),
+        (r"\bby default\b", "default"),
+        (r"\b(?:around the clock|at all hours|at any time)\b", "open hour"),
+    )
+)
+
+
+@lru_cache(8192)
+def said(text: str) -> frozenset[str]:
+    """The stems of what phrases in a text say in other words."""
+    return frozenset(word for pattern, words in _PHRASES if pattern.search(text) for word in words)
+
 
 SYNONYM, KIN = 0.8, 0.85
 

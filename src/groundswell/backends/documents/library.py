@@ -125,14 +125,14 @@ class Desk:
         found.sort(key=lambda each: -each[1].score)
         return [_passage(hit) for _, hit in found[:limit]]
 
-    async def compare(self, query: str, texts: Sequence[str]) -> list[float]:
-        """How near each text is to the query."""
+    async def compare(self, queries: Sequence[str], texts: Sequence[str]) -> list[list[float]]:
+        """How near each text is to each query."""
         embedder = self.library.embedder
-        if embedder is None or not texts:
+        if embedder is None or not texts or not queries:
             return []
-        asked = (await embedder.embed([query[:QUERY]], kind="query"))[0]
+        asked = await embedder.embed([query[:QUERY] for query in queries], kind="query")
         others = await embedder.embed([text[:QUERY] for text in texts], kind="document")
-        return [round(sum(a * b for a, b in zip(asked, other, strict=True)), 5) for other in others]
+        return [[round(sum(a * b for a, b in zip(one, other, strict=True)), 5) for other in others] for one in asked]
 
     async def collections(self) -> list[Collection]:
         """What there is."""
