@@ -24,6 +24,8 @@ class Breaker:
         if left > 0:
             message = f"{self.name} failed {self.in_a_row} times in a row and rests for {left:.0f} s"
             raise Unavailable("breaker_open", message, "groundswell doctor says what is wrong with it")
+        if self.in_a_row >= self.failures:
+            self.open_until = self.clock() + self.seconds  # one call tries; the others rest on
 
     def succeeded(self) -> None:
         """It answered."""

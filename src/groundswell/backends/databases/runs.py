@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from groundswell.backends.databases.connections import Connection, Database, append, ended
 from groundswell.core.errors import Conflict, Invalid, LimitReached, NotFound
-from groundswell.core.records import ENDED, Answer, Fact, Limits, NewRun, Route, Run, Thread, Turn
+from groundswell.core.records import ENDED, Answer, Fact, Limits, NewRun, Problem, Route, Run, Thread, Turn
 from groundswell.core.records.events import Answered, Denial, Routed, RunChanged
 
 HISTORY = 8  # earlier runs a follow-up sees
@@ -52,11 +52,14 @@ class RunStore:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    async def create(self, new: Accepted, ending: Answered | None = None) -> Run:
+    async def create(self, new: Accepted, ending: Answered | None = None, denial: Denial | None = None) -> Run:
         """Store a run; it is durable when this returns. The same idempotency key gives the first run again.
 
-        With an `ending` it has ended when it is stored: no worker ever takes it.
+        With an `ending`, or what policy refuses of it, it has ended when it is stored: no worker ever takes it.
         """
+        if denial is not None:
+            problem = Problem(code=denial.rule, message=denial.message, hint=denial.hint)
+            ending = Answered(status="failed", reason="denied", error=problem)
         async with self.database.transaction() as connection:
             if (first := await self._first(connection, new)) is not None:
                 return first
@@ -75,13 +78,17 @@ class RunStore:
             await connection.execute(sql, values)
             facts = [Fact(key="queued", body=RunChanged(status="queued"))]
             facts.append(Fact(key="route", body=Routed(route=new.route)))
+            if denial is not None:
+                facts.append(Fact(key=f"denial/{denial.rule}", body=denial))
             if ending is not None:
                 facts.append(Fact(key="answer", body=ending))
             await append(connection, new.id, None, facts)
             if ending is not None:
-                sql = """UPDATE runs SET status = %s, ended = clock_timestamp(), answer = %s WHERE id = %s"""
+                sql = """UPDATE runs SET status = %s, reason = %s, answer = %s, error = %s, ended = clock_timestamp()
+                         WHERE id = %s"""
                 answer = Jsonb(ending.answer.model_dump(mode="json"))
-                await connection.execute(sql, (ending.status, answer, new.id))
+                error = Jsonb(ending.error.model_dump()) if ending.error else None
+                await connection.execute(sql, (ending.status, ending.reason, answer, error, new.id))
             row = await (await connection.execute("SELECT * FROM runs WHERE id = %s", (new.id,))).fetchone()
         self.database.appended(new.id, new.tenant, facts)
         return as_run(row)
@@ -208,21 +215,6 @@ class RunStore:
             await append(connection, run, None, facts)
             await connection.execute("UPDATE runs SET cancelling = true WHERE id = %s", (run,))
         return facts
-
-    async def denied(self, run: Accepted, denial: Denial) -> Run:
-        """Store a run that policy refuses: it ends at once, and its events say why."""
-        created = await self.create(run)
-        facts = [Fact(key=f"denial/{denial.rule}", body=denial)]
-        problem = {"code": denial.rule, "message": denial.message, "hint": denial.hint}
-        body = Answered.model_validate({"status": "failed", "reason": "denied", "error": problem})
-        facts.append(Fact(key="answer", body=body))
-        async with self.database.transaction() as connection:
-            await append(connection, created.id, None, facts)
-            sql = """UPDATE runs SET status = 'failed', reason = 'denied', ended = clock_timestamp(), error = %s
-                     WHERE id = %s RETURNING *"""
-            row = await (await connection.execute(sql, (Jsonb(problem), created.id))).fetchone()
-        self.database.appended(created.id, created.tenant, facts)
-        return as_run(row)
 
 
 def as_run(row: DictRow | None) -> Run:

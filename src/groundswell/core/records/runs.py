@@ -1,9 +1,10 @@
 """Runs: what is asked, under which limits, and how it ended (architecture §3)."""
 
+import re
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from groundswell.core.records.base import Record
 from groundswell.core.records.evidence import Claim, Ranked
@@ -73,6 +74,16 @@ class Narrowing(Record):
     bytes: int | None = Field(default=None, ge=0)
 
 
+def _without_password(value: str) -> str:
+    """A source is stored and shown: a password or token in its address would be, too."""
+    if re.match(r"(?i)https?://[^/?#]*@|[a-z][a-z0-9+.-]*://[^/?#:@]*:[^/?#@]*@", value):
+        raise ValueError("the address holds a user or a password; leave it out")
+    return value
+
+
+Source = Annotated[str, AfterValidator(_without_password)]
+
+
 class NewRun(Record):
     """A request for a run. A text is shorthand for one user message with one part."""
 
@@ -82,7 +93,7 @@ class NewRun(Record):
     )
     agent: str = Field(default="", max_length=64, description="Empty: the router chooses.")
     thread: str = Field(default="", max_length=64, description="Empty: a new thread.")
-    sources: dict[SourceKind, str] = Field(
+    sources: dict[SourceKind, Source] = Field(
         default={},
         examples=[{"repo": "https://example.org/team/app.git"}],
         description="What the run looks at.",
