@@ -8,6 +8,7 @@ from groundswell.agents.mentions import mentions
 from groundswell.agents.web.question import Asked
 from groundswell.agents.web.ranking import THRESHOLD, Unit
 from groundswell.agents.web.units import Span, cells, spans
+from groundswell.agents.words import content
 from groundswell.core.records import Citation, Claim, Passage
 
 MORE = 3  # claims beside the first
@@ -92,8 +93,10 @@ def _claims(question: Asked, unit: Unit, passages: Sequence[Passage]) -> list[Cl
         return found
     if follower.kind == "code" and question["kind"] in ("howto", "command", "fact"):
         found.append(_claim(follower.text, passage))
-    elif follower.kind == "sentence" and follower.group == span.group and question["kind"] in _TOLD_AT_LENGTH:
-        found.append(_claim(follower.text, passage))
+    elif follower.kind == "sentence" and follower.group == span.group:
+        says_more = any(term in content(follower.text) - content(span.text) for term in question["terms"])
+        if says_more or question["kind"] in _TOLD_AT_LENGTH:
+            found.append(_claim(follower.text, passage))
     return found
 
 

@@ -76,7 +76,7 @@ def holds(kind: str, text: str, shape: str) -> float:
     if kind == "reason":
         return 1.0 if _REASON.search(text) else 0.5
     if kind == "howto":
-        return 1.0 if shape in ("code", "item") or _ACTION.search(text) else 0.4
+        return 1.0 if shape == "code" or "`" in text else 0.85 if shape == "item" or _ACTION.search(text) else 0.4
     if kind == "definition":
         return 1.0 if _IS.search(text) else 0.4
     return 0.7

@@ -109,7 +109,7 @@ def _unit(
 ) -> Unit:
     own = words(span.text) | said(span.text)
     framing = words(" ".join(span.columns)) | (
-        words(span.before) if span.before.rstrip("*_ ").endswith(":") else frozenset()
+        words(span.before) if span.before.rstrip("*_ ").endswith((":", "?")) else frozenset()
     )
     beside = words(span.before)
     is_reply = frame.asks and span.group == frame.spans[0].group
@@ -142,6 +142,10 @@ def _unit(
     score *= max(0.4, 1 - LOST * lost)
     score *= _counts(question, span) * _in_range(question, span)
     score *= _constrained(question, frame, span)
+    if span.text.rstrip("*_ ").endswith("?"):
+        score *= 0.55  # a question is no answer
+    if question["kind"] in ("howto", "command") and place + 1 < len(frame.spans):
+        score *= 1.05 if frame.spans[place + 1].kind == "code" else 1.0
     if is_reply:
         score *= 1.04 if place == 0 else 0.97
     elif not own & frozenset(_kin_terms(question["terms"], own)):

@@ -108,7 +108,7 @@ LIGHT = frozenset(
     stem(word)
     for word in """come go give put hold include contain have provide offer promise enter pick get obtain receive claim
     happen become follow bring leave turn choose count handle deal apply start quickly soon often usually safe possible
-    able main correct right proper good best normal""".split()  # noqa: SIM905
+    set specify define able main correct right proper good best normal""".split()  # noqa: SIM905
 )
 _PHRASES = tuple(
     (re.compile(pattern, re.IGNORECASE), frozenset(map(stem, words.split())))

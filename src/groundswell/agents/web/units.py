@@ -1,4 +1,4 @@
-"""What of a passage can be an answer: its sentences, list items, table rows and pieces of code, with what frames them."""
+"""What of a passage can be an answer: sentences, list items, table rows and pieces of code, with what frames them."""
 
 import re
 from collections.abc import Iterator
@@ -12,6 +12,9 @@ _HEADING = re.compile(r"^#{1,6}\s|^([=\-~^*#\"'+`.:_])\1{2,}\s*$")
 _END = re.compile(r"(?<=[.!?])[\"')\]*_]*\s+(?=[\"'(\[*_`]?[A-Z0-9`])")
 _ABBREVIATED = re.compile(r"\b(?:e\.g|i\.e|etc|vs|approx|no|dr|mr|mrs|ms|st|inc|cf|fig)\.$", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"^\s*\.\. (?!(?:versionadded|versionchanged|deprecated)::)[\w:-]+")
+_CODE = re.compile(
+    r"^\s*(?:[$>]\s|#\s|@\w|def |class |import |from \S+ import|return\b)|\w\(|[=;{}]\s*$|\s=\s|^\s*\w+=\S"
+)
 _STEP = re.compile(r"^\s*\d+[.)]\s")
 
 
@@ -77,10 +80,15 @@ def _of_block(block: list[str], number: int, lead: str, columns: str) -> Iterato
         return
     elif any(_ITEM.match(line) for line in block):
         yield from _items(block, number, lead)
-    elif all(line.startswith(("    ", "\t")) for line in block) and (lead.endswith(":") or "::" in lead):
+    elif all(line.startswith(("   ", "\t")) for line in block) and (lead.endswith("::") or _is_code(block)):
         yield Span("\n".join(block)[:1500], "code", lead, group=number)
     else:
         yield from _sentences("\n".join(block), number, lead)
+
+
+def _is_code(block: list[str]) -> bool:
+    """Whether most lines of an indented block look like a program or a command."""
+    return sum(_CODE.search(line) is not None for line in block) * 2 > len(block)
 
 
 def _rows(block: list[str], number: int, lead: str, columns: str) -> Iterator[Span]:

@@ -13,6 +13,10 @@ _FENCE = re.compile(r"^\s*(`{3,}|~{3,})")
 _TABLE = re.compile(r"^\s*\|.*\|\s*$|^\s*[-:| ]+\|[-:| ]+$")
 _RULE = re.compile(r"^\s*\|?[\s:|-]*-{2,}[\s:|-]*\|?\s*$")
 _ITEM = re.compile(r"^\s*(?:[-*+•]|\d+[.)])\s")
+_DEFINES = re.compile(
+    r"^\.\. (?:\w+:)?(?:data|function|class|method|attribute|option|envvar|confval|setting|exception|decorator)::\s+(\S.*)$"
+)
+_DEEPEST = 9  # of headings: what reStructuredText describes piece by piece
 _MARKUP = re.compile(r"[`*_]+|\[([^\]]*)\]\([^)]*\)|:\w+:`([^`<]*)(?:\s*<[^>]*>)?`|\s*\{#[^}]*\}|<[^>]+>")
 
 
@@ -74,6 +78,8 @@ def _sections(lines: Sequence[str]) -> Iterator[tuple[int, int, tuple[str, ...]]
 def _heading(lines: Sequence[str], at: int, styles: list[str]) -> tuple[int, str, int] | None:
     """Level, title and how many lines a heading takes, where one begins."""
     line = lines[at]
+    if match := _DEFINES.match(line):
+        return _DEEPEST, match.group(1).strip(), 1
     if match := _ATX.match(line):
         return len(match.group(1)), plain(match.group(2)), 1
     below = lines[at + 1] if at + 1 < len(lines) else ""
