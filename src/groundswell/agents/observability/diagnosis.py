@@ -154,7 +154,7 @@ def _weigh(world: World, hypothesis: Hypothesis, focus: Focus) -> None:
     finding = hypothesis.finding
     explained = {each.about for each in hypothesis.explains} - {finding.about}
     hypothesis.score = finding.weight + 0.1 * finding.depth + 0.1 * min(4, len(explained))
-    concerned = {finding.about, *finding.touches, *explained, *finding.needs}
+    concerned = {finding.about, *finding.touches, *explained}
     concerned |= {ref for each in hypothesis.explains for ref in each.touches}
     near = max((focus.nearness(ref) for ref in concerned), default=0.0)
     hypothesis.is_near = not focus or near > 0

@@ -192,11 +192,14 @@ class World:
     def selected(self, namespace: str, selector: Mapping[str, Any]) -> list[Thing]:
         """The pods that labels select."""
         wanted = {key: str(value) for key, value in selector.items()}
-        return [
-            pod
-            for pod in self.all("Pod")
-            if pod.ref.namespace == namespace and wanted and wanted.items() <= pod.labels.items()
-        ]
+        return [pod for pod in self._pods_in[namespace] if wanted and wanted.items() <= pod.labels.items()]
+
+    @cached_property
+    def _pods_in(self) -> dict[str, list[Thing]]:
+        found: dict[str, list[Thing]] = defaultdict(list)
+        for pod in self.all("Pod"):
+            found[pod.ref.namespace].append(pod)
+        return found
 
     def workloads(self, namespace: str, selector: Mapping[str, Any]) -> list[Thing]:
         """The workloads whose pods labels would select."""

@@ -392,7 +392,7 @@ _SHAPES: dict[str, Callable[[Object], Object]] = {
 def healthy_pod(pod: Object) -> bool:
     """Whether a shaped pod is as it should be, and was all along."""
     if pod.get("phase") == "Succeeded":
-        return True
+        return "deleting" not in pod
     containers = mappings(pod.get("containers")) + mappings(pod.get("initContainers"))
     if pod.get("phase") != "Running" or "deleting" in pod or not mappings(pod.get("containers")):
         return False
@@ -402,20 +402,8 @@ def healthy_pod(pod: Object) -> bool:
 
 def slim(pod: Object) -> Object:
     """A healthy pod: what others may need to know of it."""
-    keys = (
-        "kind",
-        "namespace",
-        "name",
-        "created",
-        "owner",
-        "labels",
-        "node",
-        "phase",
-        "reason",
-        "message",
-        "podIP",
-        "volumes",
-    )
+    keys = """kind namespace name created uid deleting finalizers owner labels node phase reason message priorityClass
+        podIP volumes""".split()  # noqa: SIM905
     kept = {key: pod[key] for key in keys if key in pod}
     wanted = ("name", "image", "ports", "requests", "limits", "ready", "restarts")
     kept["containers"] = [{key: each[key] for key in wanted if key in each} for each in mappings(pod.get("containers"))]

@@ -76,7 +76,7 @@ def _failing(world: World, pod: Thing, container: Data, failed: Happening | None
     probe = of(container, _KEYS[kind])
     kills = kind != "Readiness"
     cause, why, quotes, sure = _why(world, container, probe, failed, kind)
-    effect = "is restarted again and again by" if kills else "takes no traffic because of"
+    effect = "is restarted again and again by" if kills else "is held back by"
     said = quoted(failed.message) if failed else ""
     head = f"{about} {effect} the {kind.lower()} probe of its container `{name}`"
     plain = f"{about}: {kind} probe of container `{name}`"

@@ -67,12 +67,13 @@ def _lacking(
     world: World, pod: Thing | None, about: Ref, kind: str, name: str, key: str, message: str, quote: Quote | None
 ) -> Finding:
     namespace = about.namespace
+    word = "configmap" if kind == "ConfigMap" else kind  # as the kubelet writes it
     if key and name:
-        lacks = f"the key `{key}` is missing from the {kind} `{name}` ({namespace})"
+        lacks = f"the key `{key}` is missing from the {word} `{name}` ({namespace})"
     elif key:
-        lacks = f"the key `{key}` is missing from the {kind or 'ConfigMap'} that it mounts"
+        lacks = f"the key `{key}` is missing from the {word or 'configmap'} that it mounts"
     else:
-        lacks = f"the {kind} `{name}` is not found in {namespace}"
+        lacks = f"the {word} `{name}` is not found in {namespace}"
     cites = [quote, field_of(pod, message, name)]
     finding = Finding(
         rule="references",
@@ -81,7 +82,7 @@ def _lacking(
         headline=statement(
             [
                 f"{about} does not start because {lacks}: {quoted(message)}",
-                f"{about} waits for its {kind} `{name}`: {quoted(message)}",
+                f"{about} waits for its {word} `{name}`: {quoted(message)}",
                 f"{about}: {quoted(message)}",
             ],
             *cites,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from groundswell.agents.observability.findings import Finding, field_of, quoted, statement
 from groundswell.agents.observability.world import Ref, World, rows
 
-_STUCK = 300.0  # seconds after its grace period; a pod with a finalizer shows it sooner
+_STUCK = 300.0  # seconds after its grace period; a pod that has ended is stuck at once
 
 
 def find(world: World) -> Iterator[Finding]:
@@ -13,8 +13,8 @@ def find(world: World) -> Iterator[Finding]:
     for things in list(world.things.values()):
         for thing in things:
             deleting = thing.data.get("deleting")
-            waits = bool(thing.data.get("finalizers")) and thing.ref.kind == "Pod"
-            if not deleting or world.age(deleting) < (_STUCK / 10 if waits else _STUCK):
+            waits = bool(thing.data.get("finalizers")) and thing.data.get("phase") in ("Succeeded", "Failed")
+            if not deleting or world.age(deleting) < (-_STUCK if waits else _STUCK):
                 continue
             finalizers = thing.data.get("finalizers") or rows(thing.spec, "finalizers")
             names = ", ".join(f"`{each}`" for each in finalizers if isinstance(each, str))
@@ -54,7 +54,7 @@ def find(world: World) -> Iterator[Finding]:
                 depth=3 if names else 1,
                 weight=0.7,
                 needs={node} if node else set(),
-                touches={thing.ref},
+                touches={thing.ref, *([world.owner(thing)] if thing.ref.kind == "Pod" else [])},
                 next=f"kubectl -n {thing.ref.namespace} get {thing.ref.kind.lower()} {thing.ref.name} -o yaml"
                 if thing.ref.namespace
                 else f"kubectl get {thing.ref.kind.lower()} {thing.ref.name} -o yaml",
