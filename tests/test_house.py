@@ -32,6 +32,7 @@ PROMISED = {  # module → the dependency that is or brings it
     "re2": "google-re2",
     "starlette": "fastapi",
     "typing_extensions": "pydantic",
+    "yaml": "pyyaml",
 }
 PLANTED = [
     ("core/planted.py", "import groundswell.runtime.base"),

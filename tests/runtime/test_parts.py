@@ -9,12 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cpu_work
-from groundswell.core.errors import Unauthenticated, Unavailable
+from groundswell.core.errors import ConfigError, Unauthenticated, Unavailable
 from groundswell.core.policy import ALLOW, Grant, Policy, ToolCall, deny
-from groundswell.runtime import keys
+from groundswell.core.settings import PolicyFile
+from groundswell.core.tool import Tool
+from groundswell.runtime import discovery, keys
 from groundswell.runtime.breaker import Breaker
 from groundswell.runtime.cpu import CpuWorkers
-from groundswell.runtime.grants import judge
+from groundswell.runtime.grants import check_policy, judge
 from groundswell.runtime.keys import CallerToken, RunToken, WorkerToken
 from groundswell.runtime.results import fitted, result_of
 
@@ -64,6 +66,27 @@ def test_a_breaker_opens_after_failures_in_a_row_and_closes_again():
     assert caught.value.code == "breaker_open"
     now[0] = 10.1
     breaker.check()
+    with pytest.raises(Unavailable):  # one call tries; the others rest on
+        breaker.check()
+    breaker.succeeded()
+    now[0] = 21.0
+    breaker.check()
+    breaker.check()
+
+
+@pytest.mark.parametrize(
+    ("written", "near"),
+    [
+        ({"tools": ("repo_serch",)}, "repo_search"),
+        ({"arguments": {"file_raed": {"path": {"none_of": ["x"]}}}}, "file_read"),
+        ({"arguments": {"file_read": {"paht": {"none_of": ["x"]}}}}, "path"),
+    ],
+)
+def test_a_policy_that_names_what_is_not_there_is_refused(written: dict[str, Any], near: str):
+    policy = PolicyFile.model_validate({"tenants": {"local": written}})
+    with pytest.raises(ConfigError) as caught:
+        check_policy(policy, discovery.discover("groundswell.tools", Tool))
+    assert near in caught.value.hint
 
 
 def test_a_policy_that_raises_denies_and_the_first_deny_wins():

@@ -85,6 +85,28 @@ async def test_an_idempotency_key_gives_the_first_run_again(http: httpx2.AsyncCl
     assert problem(other) == (409, "idempotency_mismatch")
 
 
+async def test_a_refused_run_has_ended_when_it_is_stored_and_its_key_gives_it_again(
+    http: httpx2.AsyncClient, foreign: dict[str, str]
+):
+    body = {"input": "why", "agent": "trial", "sources": {"repo": "path:/etc"}}
+    made = [await http.post("/v1/runs", json=body, headers={**foreign, "Idempotency-Key": "k-no"}) for _ in range(2)]
+    assert [each.status_code for each in made] == [201, 201]
+    assert made[0].json()["id"] == made[1].json()["id"]
+    assert made[1].json()["status"] == "failed"
+    assert made[1].json()["error"]["code"]
+
+
+async def test_a_password_in_a_source_is_refused_and_repeated_nowhere(http: httpx2.AsyncClient):
+    secret = "hunter2-and-more"
+    refused = await http.post("/v1/runs", json={"input": "x", "sources": {"repo": f"https://bob:{secret}@a.example/x"}})
+    assert refused.status_code == 422
+    assert secret not in refused.text
+    called = {"agent": "trial", "arguments": {"text": f"password={secret}"}}
+    run = (await http.post("/v1/tools/trial_mark/calls", json=called)).json()
+    told = await events(http, run["id"])
+    assert secret not in str(told) + (await http.get(f"/v1/runs/{run['id']}/calls")).text
+
+
 async def test_twenty_equal_requests_at_once_make_one_run(http: httpx2.AsyncClient):
     body, headers = {"input": "race", "agent": "trial"}, {"Idempotency-Key": "k-race"}
     made = await asyncio.gather(*(http.post("/v1/runs", json=body, headers=headers) for _ in range(20)))

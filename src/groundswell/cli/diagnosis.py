@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from groundswell.cli.invocation import Invocation
-from groundswell.cli.terminal import size
+from groundswell.cli.terminal import printable, size
 from groundswell.core.errors import GroundswellError, NotFound
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ async def _probes(invocation: Invocation) -> AsyncIterator[Finding]:
         details = {}
     yield _told("database", details) or await _database(loaded, data)
     yield _told("embeddings", details) or _embeddings(loaded, data)
-    yield _network(loaded)
+    yield await _network(loaded)
 
 
 def _python() -> Finding:
@@ -107,6 +108,14 @@ def _git() -> Finding:
 
 
 def _settings(loaded: "Loaded") -> Finding:
+    if loaded.policy.tenants:
+        from groundswell.runtime import discovery
+        from groundswell.runtime.grants import check_policy
+
+        try:
+            check_policy(loaded.policy, discovery.tools())
+        except GroundswellError as error:
+            return _broken("settings", error)
     set_here = len(loaded.origins)
     file = loaded.folder / "groundswell.toml"
     where = f"{file} is read" if file.exists() else f"{file} is not there, which is fine"
@@ -207,12 +216,22 @@ def _embeddings(loaded: "Loaded", data: "DataDir") -> Finding:
     return Finding("embeddings", True if choice.embedder else None, choice.sentence)
 
 
-def _network(loaded: "Loaded") -> Finding:
+async def _network(loaded: "Loaded") -> Finding:
+    """What the settings name outside this machine, and whether somebody listens there."""
     settings = loaded.settings
-    outside = [url for url in (settings.telemetry.otlp_url, settings.embeddings.url) if url.startswith("http")]
-    if settings.database.url.startswith("postgres"):
-        outside.append("the database")
-    text = f"asks {', '.join(outside)}" if outside else "none is needed"
+    asked = [settings.telemetry.otlp_url, settings.embeddings.url, *(m.url for m in settings.models.values())]
+    outside = [url for url in asked if url.startswith("http")]
+    for url in outside:
+        parts = urlsplit(url)
+        try:
+            async with asyncio.timeout(SECONDS):
+                port = parts.port or (443 if parts.scheme == "https" else 80)
+                _, writer = await asyncio.open_connection(parts.hostname, port)
+                writer.close()
+        except (OSError, TimeoutError, ValueError) as error:
+            said = f"{printable(url)} does not answer: {str(error) or f'nothing within {SECONDS} s'}"
+            return Finding("network", False, said, "start what should listen there, or take it out of the settings")
+    text = f"{', '.join(outside)} can be reached" if outside else "none is needed"
     return Finding("network", True, f"{text}; repositories by https are fetched when you name them")
 
 

@@ -1,11 +1,14 @@
 """What one agent may do for one tenant in one run, and the judgement of policies on each thing it wants to do."""
 
-from collections.abc import Iterable
+import difflib
+from collections.abc import Iterable, Mapping
 
 from groundswell.core.agent import Agent
+from groundswell.core.errors import ConfigError
 from groundswell.core.policy import ALLOW, ArgumentRule, Event, Grant, Policy, Verdict, deny
 from groundswell.core.records import Limits, Narrowing
 from groundswell.core.settings import PolicyFile, TenantPolicy
+from groundswell.core.tool import Tool
 
 
 def narrowed(limits: Limits, by: Narrowing) -> Limits:
@@ -36,6 +39,26 @@ def grant_for(agent: Agent, tenant: str, policy: PolicyFile, *, caller: str = ""
         sources=tuple(granted),
         limits=narrowed(agent.limits, ruled.limits),
     )
+
+
+def check_policy(policy: PolicyFile, tools: Mapping[str, Tool]) -> None:
+    """Refuse a `policy.toml` that names a tool or an argument there is not: such a rule would guard nothing."""
+    for tenant, ruled in policy.tenants.items():
+        where = f"policy.toml, tenant {tenant!r}"
+        for name in (*(ruled.tools or ()), *ruled.arguments):
+            if name not in tools:
+                raise ConfigError("unknown_tool", f"{where}: there is no tool {name!r}", _nearest(name, tools))
+        for name, rules in ruled.arguments.items():
+            known = tools[name].arguments.model_fields
+            for argument in rules:
+                if argument not in known:
+                    message = f"{where}: the tool {name!r} has no argument {argument!r}"
+                    raise ConfigError("unknown_argument", message, _nearest(argument, known))
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(known))}"
 
 
 def judge(policies: Iterable[Policy], event: Event, grant: Grant) -> Verdict:

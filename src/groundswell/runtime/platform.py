@@ -21,6 +21,7 @@ from groundswell.core.settings import Loaded
 from groundswell.runtime import discovery, keys, telemetry
 from groundswell.runtime.base import VERSION, Base
 from groundswell.runtime.datadir import DataDir
+from groundswell.runtime.grants import check_policy
 from groundswell.runtime.instance import Instance, StartedBy, Tenure, acquire
 from groundswell.runtime.service import Service, application
 from groundswell.runtime.tcp_ports import port_taken
@@ -76,6 +77,8 @@ async def run(
         hint = f"the services are {', '.join(ALL)}"
         raise ConfigError("unknown_service", f"there is no service {sorted(unknown)[0]!r}", hint)
     data = DataDir(loaded.settings.data).create()
+    if loaded.policy.tenants:
+        check_policy(loaded.policy, discovery.tools())
     async with contextlib.AsyncExitStack() as stack:
         tenure: Tenure | None = None
         if "gateway" in names:
@@ -89,7 +92,7 @@ async def run(
         telemetry.set_up(loaded.settings.telemetry, "platform" if len(names) > 1 else names[0], VERSION, log)
         for name in (name for name in ALL if name in names):
             if name == "agents" and workers:
-                await stack.enter_async_context(_worker_processes(workers, loaded.folder, stopping))
+                await stack.enter_async_context(_worker_processes(workers, loaded.folder, stopping, log))
                 continue
             began = time.monotonic()
             service = discovery.discover("groundswell.services", Service)[name]
@@ -243,14 +246,19 @@ def _stop_on_signals() -> asyncio.Event:
 
 
 @contextlib.asynccontextmanager
-async def _worker_processes(count: int, folder: Path, stopping: asyncio.Event) -> AsyncGenerator[None]:
-    """Agent workers as processes of their own; one that dies is started again."""
+async def _worker_processes(
+    count: int, folder: Path, stopping: asyncio.Event, log: Path | None
+) -> AsyncGenerator[None]:
+    """Agent workers as processes of their own; one that dies is started again. They write to the platform's log."""
+    output = log.open("ab") if log else None
 
     async def keep(number: int) -> None:
         while not stopping.is_set():
             process = await asyncio.create_subprocess_exec(
                 *command("--config", str(folder), "serve", "agents", "--number", str(number)),
                 *("--parent", str(os.getpid())),
+                stdout=output,
+                stderr=output,
             )
             try:
                 await process.wait()
@@ -267,6 +275,8 @@ async def _worker_processes(count: int, folder: Path, stopping: asyncio.Event) -
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if output:
+            output.close()
 
 
 def command(*words: str) -> list[str]:

@@ -40,7 +40,7 @@ def test_none_means_words_alone(tmp_path: Path) -> None:
 def test_auto_takes_minilm_where_it_was_built_and_wordllama_elsewhere(tmp_path: Path) -> None:
     before = choose("auto", models=tmp_path)
     assert isinstance(before.embedder, WordLlamaEmbedder)
-    assert "minilm_build" in before.sentence
+    assert "up --set-up" in before.sentence
     folder = tmp_path / MINILM_FOLDER
     folder.mkdir()
     for name in ("model.int8.onnx", "tokenizer.json"):
@@ -94,7 +94,7 @@ async def test_a_resident_model_is_loaded_once_and_let_go_when_idle() -> None:
 async def test_a_model_that_was_not_built_is_unavailable_with_the_command_that_builds_it(tmp_path: Path) -> None:
     with pytest.raises(Unavailable) as error:
         await MiniLMEmbedder(tmp_path / "none").embed(["a"], kind="query")
-    assert "minilm_build" in error.value.hint
+    assert "up --set-up" in error.value.hint
 
 
 @needs_minilm

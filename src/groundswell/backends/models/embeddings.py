@@ -61,7 +61,7 @@ def _best(folder: Path) -> Choice:
     if missing:
         better = f"install groundswell[minilm] for better answers ({', '.join(missing)} missing)"
     else:
-        better = f"run `python -m groundswell.backends.models.minilm_build {folder}` for better answers"
+        better = "`groundswell up --set-up` makes answers better"
     if wordllama.installed():
         return Choice(WordLlamaEmbedder(), f"wordllama (static): {better}")
     return Choice(None, f"none, search is by words alone: {better}")

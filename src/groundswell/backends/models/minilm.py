@@ -66,7 +66,7 @@ class _Session:
             raise Unavailable(
                 "minilm_missing",
                 f"there is no MiniLM model in {folder}",
-                f"run `python -m groundswell.backends.models.minilm_build {folder}`",
+                "run `groundswell up --set-up`",
             )
         options = runtime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
