@@ -15,11 +15,38 @@ from typing import Any, Literal, TypeVar
 from langgraph.runtime import Runtime
 from pydantic import TypeAdapter
 
+from groundswell.backends.databases.evidence import Piece
+from groundswell.backends.models.chat import ChatModel, Endpoint
 from groundswell.backends.vectors import bm25
-from groundswell.core.context import RunContext
+from groundswell.core.context import Models, RunContext
 from groundswell.core.errors import Conflict, Denied, GroundswellError, Invalid, NotFound, ToolFailed
-from groundswell.core.ports import Cluster, CollectionInfo, Filter, Found, MetricsStore, Point, Repo, Vectors, Workers
-from groundswell.core.records import Evidence, Message, Part, Run, ToolResult, Turn
+from groundswell.core.ports import (
+    Cluster,
+    CollectionInfo,
+    Documents,
+    Filter,
+    Found,
+    MetricsStore,
+    Point,
+    Repo,
+    Vectors,
+    Web,
+    Workers,
+)
+from groundswell.core.records import (
+    ChatReply,
+    ChatRequest,
+    Evidence,
+    Message,
+    ModelView,
+    Part,
+    Role,
+    Run,
+    SourceKind,
+    ToolResult,
+    ToolSpec,
+    Turn,
+)
 from groundswell.core.tool import Tool
 from groundswell.runtime.results import result_of
 from groundswell.scripted_model import Say as Say
@@ -292,7 +319,9 @@ class FakeTools:
     def _kept(self, value: Any) -> ToolResult:
         dumped = TypeAdapter(Any).dump_python(value, mode="json")
         result, pieces = result_of(dumped, 10**9, "")
-        for piece in pieces:
+        reply = Piece(text=json.dumps(result.value, ensure_ascii=False), source="tool:reply")
+        result = result.model_copy(update={"digest": reply.digest})
+        for piece in [*pieces, reply]:
             self.stored.setdefault(
                 piece.digest,
                 Evidence(
@@ -312,6 +341,8 @@ class FakeContext:
 
     opened: Repo | None = None
     store: Vectors | None = None
+    pages: Web | None = None
+    library: Documents | None = None
     workers: Workers | None = None
     texts: Mapping[str, str] = field(default_factory=dict[str, str])
     kubernetes: Cluster | None = None
@@ -332,6 +363,18 @@ class FakeContext:
         """The vector store."""
         assert self.store is not None
         return self.store
+
+    @property
+    def web(self) -> Web:
+        """The web."""
+        assert self.pages is not None
+        return self.pages
+
+    @property
+    def documents(self) -> Documents:
+        """Collections of documents."""
+        assert self.library is not None
+        return self.library
 
     async def repo(self) -> Repo:
         """The repository."""
@@ -377,8 +420,50 @@ class DirectTools(FakeTools):
         return tool.returns.dump_python(await tool.function(self.context, **values), mode="json")
 
 
+class DirectModels:
+    """Models asked at once, by their addresses: no journal, no budget, no breaker."""
+
+    def __init__(self, urls: Mapping[Role, str], *, window: int = 0, seconds: float = 60.0) -> None:
+        self.models: dict[Role, ChatModel] = {
+            role: ChatModel(Endpoint(url, window=window)) for role, url in urls.items()
+        }
+        self.seconds = seconds
+
+    async def views(self) -> list[ModelView]:
+        """The roles that have a model; one that does not answer is resting."""
+        found: list[ModelView] = []
+        for role, model in self.models.items():
+            try:
+                await model.ready()
+            except GroundswellError:
+                found.append(ModelView(role=role, resting=True))
+            else:
+                found.append(ModelView(role=role, model=model.name, window=model.window))
+        return found
+
+    async def chat(self, role: Role, request: ChatRequest) -> ChatReply:
+        """One turn."""
+        return await self.models[role].complete(request)
+
+    def seconds_left(self) -> float:
+        """Always the same."""
+        return self.seconds
+
+    async def close(self) -> None:
+        """Give up connections."""
+        for model in self.models.values():
+            await model.close()
+
+
 def run_context(
-    tools: FakeTools, question: str = "", attachments: Sequence[str] = (), history: Sequence[Turn] = ()
+    tools: FakeTools,
+    question: str = "",
+    attachments: Sequence[str] = (),
+    history: Sequence[Turn] = (),
+    *,
+    models: Models | None = None,
+    offered: Sequence[ToolSpec] = (),
+    sources: Mapping[SourceKind, str] | None = None,
 ) -> RunContext:
     """What a node reaches, for a run that asks a question."""
     parts = (Part(text=question), *(Part(kind="attachment", text=text) for text in attachments))
@@ -389,10 +474,11 @@ def run_context(
         agent="test",
         caller="local",
         input=(Message(parts=parts),),
+        sources=dict(sources or {}),
         status="running",
         created=datetime.now(UTC),
     )
-    return RunContext(run, tools, tools.evidence, tools.note, history)
+    return RunContext(run, tools, tools.evidence, tools.note, history, models, offered)
 
 
 def runtime_of(context: RunContext) -> Runtime[RunContext]:

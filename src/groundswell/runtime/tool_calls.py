@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +17,13 @@ from groundswell.backends.databases.calls import Cost, Journal, Place, Standing
 from groundswell.backends.databases.connections import OUTAGES
 from groundswell.backends.databases.evidence import EvidenceStore
 from groundswell.backends.databases.runs import RunStore, Scope
-from groundswell.core.errors import GroundswellError, NotFound, ToolFailed, Unavailable
-from groundswell.core.policy import Grant, Policy, SourceUse, ToolCall, Verdict
-from groundswell.core.ports import Repo, Vectors, Workers
+from groundswell.backends.documents.library import Desk
+from groundswell.backends.kube import clusters
+from groundswell.backends.prometheus.client import Prometheus
+from groundswell.backends.web.access import WebAccess
+from groundswell.core.errors import Denied, GroundswellError, NotFound, ToolFailed, Unavailable
+from groundswell.core.policy import Grant, Policy, SourceUse, ToolCall, Verdict, deny
+from groundswell.core.ports import Cluster, MetricsStore, Repo, Vectors, Workers
 from groundswell.core.records import Answered, Ask, ToolResult
 from groundswell.core.records.events import Denial
 from groundswell.core.tool import Tool
@@ -27,10 +31,12 @@ from groundswell.runtime.breaker import Breaker
 from groundswell.runtime.grants import judge
 from groundswell.runtime.keys import RunToken
 from groundswell.runtime.results import STORED_AT_MOST, result_of
+from groundswell.runtime.run_pages import Pages, allowing
 from groundswell.runtime.telemetry import failed_extension, span
 
 PROGRESS_SECONDS = 0.3
 RUNS_KEPT = 32  # whose repositories stay opened
+BREAKERS_KEPT = 512
 DOUBT_SECONDS = 0.05  # between two looks at an effect that may still be under way
 
 
@@ -55,6 +61,7 @@ class Outside:
     repos: Repos
     evidence: EvidenceStore
     embeddings: str  # what makes vectors of texts, and why, in a sentence
+    pages: Pages
 
 
 @dataclass
@@ -63,6 +70,10 @@ class RunRepo:
 
     repo: Repo | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+def _nowhere(url: str) -> None:
+    raise Denied("domain_not_allowed", f"nothing lets this call reach {url}")
 
 
 @dataclass
@@ -77,6 +88,8 @@ class CallContext:
     progress: Callable[[str, int, int], None]
     origin: str = ""
     opened: "RunRepo" = field(default_factory=lambda: RunRepo())
+    closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list[Callable[[], Awaitable[None]]])
+    allows: Callable[[str], None] = _nowhere
 
     @property
     def cpu(self) -> Workers:
@@ -100,6 +113,42 @@ class CallContext:
                 self.opened.repo = await self.outside.repos.open(source, tenant=self.tenant, progress=self.progress)
         self.origin = f"{source}@{self.opened.repo.revision}"
         return self.opened.repo
+
+    @property
+    def web(self) -> WebAccess:
+        """The web, as policy lets this call see it."""
+        return self.outside.pages.access(self.scope, self.allows, self.closers)
+
+    @property
+    def documents(self) -> Desk:
+        """The tenant's collections."""
+        return self.outside.pages.desk(self.tenant, self.scope, self.web, self.progress, self.deadline)
+
+    async def cluster(self) -> Cluster:
+        """The run's cluster; closed when the call is over."""
+        source = self.scope.sources.get("kubernetes", "")
+        if not source:
+            hint = "name one: --source kubernetes=kubeconfig:PATH#CONTEXT, or kubernetes=dump:DIR"
+            raise ToolFailed("no_source", "this run looks at no Kubernetes cluster", hint)
+        cluster = clusters.opened(source, self.cpu, seconds=self.remaining(), progress=self.progress)
+        self.closers.append(cluster.close)
+        self.origin = cluster.origin
+        return cluster
+
+    async def metrics(self) -> MetricsStore:
+        """The run's Prometheus; closed when the call is over."""
+        source = self.scope.sources.get("prometheus", "")
+        if not source:
+            raise ToolFailed("no_source", "this run looks at no Prometheus", "name one: --source prometheus=URL")
+        store = Prometheus(source)
+        self.closers.append(store.close)
+        self.origin = source
+        return store
+
+    async def close(self) -> None:
+        """Close what was opened for this call alone."""
+        while self.closers:
+            await self.closers.pop()()
 
     async def stored(self, digest: str) -> str:
         """The text of a stored value; raises NotFound."""
@@ -130,7 +179,7 @@ class ToolCalls:
         self.flying: dict[tuple[Any, ...], asyncio.Task[Answered]] = {}
         self.opened: OrderedDict[str, RunRepo] = OrderedDict()  # by run
         self.slots = {name: asyncio.Semaphore(tool.concurrency) for name, tool in tools.items()}
-        self.breakers = {name: Breaker(name) for name in tools}
+        self.breakers: OrderedDict[tuple[str, ...], Breaker] = OrderedDict()
 
     async def answer(self, token: RunToken, ask: Ask) -> Answered:
         """The reply, or the state that stands in its way. Asked twice at once, it is made once.
@@ -162,16 +211,18 @@ class ToolCalls:
                 await asyncio.sleep(DOUBT_SECONDS)  # its first attempt may still happen: too early to probe
                 continue
             scope = await self.runs.scope(place.tenant, place.run)
+            grant = self.grant(token, scope)
             if standing is None:
-                grant = self.grant(token, scope)
-                refusal = self._refusal(tool, place, grant) or await self._astray(place, scope, grant)
+                refusal = self._refusal(tool, place, grant, scope) or await self._astray(place, scope, grant)
                 if refusal is not None:
                     await self.journal.refuse(place, *refusal)
                     continue
             assert tool is not None
-            await self._make(tool, place, scope, standing)
+            await self._make(tool, place, scope, standing, grant)
 
-    def _refusal(self, tool: Tool | None, place: Place, grant: Grant) -> tuple[ToolResult, Denial | None] | None:
+    def _refusal(
+        self, tool: Tool | None, place: Place, grant: Grant, scope: Scope
+    ) -> tuple[ToolResult, Denial | None] | None:
         """Why a call is not made: policy first, so that nobody learns of tools that are not theirs."""
         name, arguments = place.ask.kind, place.ask.arguments
         call = ToolCall(agent=grant.agent, tool=name, arguments=arguments)
@@ -183,6 +234,9 @@ class ToolCalls:
             return ToolResult(
                 status="error", code="unknown_tool", message=f"there is no tool {name!r}", hint=hint
             ), None
+        if tool.direct and not scope.direct:
+            message = f"only a caller may ask for {name}, not an agent in the course of its work"
+            return _denied(name, deny("only_direct", message, f"groundswell tools call {name}"))
         try:
             tool.arguments.model_validate(arguments)
         except ValidationError as error:
@@ -196,6 +250,11 @@ class ToolCalls:
 
     async def _astray(self, place: Place, scope: Scope, grant: Grant) -> tuple[ToolResult, Denial] | None:
         """Why a source that lies where it may leads where it may not: by a link, or to a repository around it."""
+        pages = scope.sources.get("pages", "")
+        if pages.startswith("path:") and pages not in scope.granted:
+            found = await asyncio.to_thread(lambda: f"path:{Path(pages.removeprefix('path:')).resolve()}")
+            if refusal := await self._outside_roots(place, "pages", found, grant):
+                return refusal
         source = scope.sources.get("repo", "")
         if not source or source in scope.granted:
             return None
@@ -203,12 +262,17 @@ class ToolCalls:
             found = await self.outside.repos.located(source)
         except GroundswellError:
             return None  # there is nothing to look at: the tool says so
+        return await self._outside_roots(place, "repo", found, grant)
+
+    async def _outside_roots(
+        self, place: Place, kind: str, found: str, grant: Grant
+    ) -> tuple[ToolResult, Denial] | None:
         roots = await asyncio.to_thread(lambda: [str(Path(root).resolve()) for root in grant.roots])
-        use = SourceUse(kind="repo", source=found)
+        use = SourceUse(kind=kind, source=found)
         verdict = judge(self.policies.values(), use, grant.model_copy(update={"roots": (*grant.roots, *roots)}))
         return None if verdict.allowed else _denied(place.ask.kind, verdict)
 
-    async def _make(self, tool: Tool, place: Place, scope: Scope, standing: Standing | None) -> None:
+    async def _make(self, tool: Tool, place: Place, scope: Scope, standing: Standing | None, grant: Grant) -> None:
         reserve = Cost(bytes=tool.bytes * STORED_AT_MOST)
         effect = tool.effect == "write"
         attempt = await self.journal.begin(
@@ -220,10 +284,12 @@ class ToolCalls:
         doubtful = effect and standing is not None and standing.state == "intended"
         reporter = _Reporter(self.journal, place, attempt)
         context = CallContext(place.tenant, place.fact, scope, self.outside, started + tool.seconds, reporter.progress)
+        context.allows = allowing(self.policies.values(), grant, tool.name)
         with span(f"execute_tool {tool.name}", "execute_tool", {"gen_ai.tool.name": tool.name}) as trace:
             try:
                 outcome = await self._outcome(tool, place, context, doubtful)
             finally:
+                await context.close()
                 await reporter.close()
             if outcome is None:
                 await self.journal.doubt(place, attempt)
@@ -264,8 +330,17 @@ class ToolCalls:
         result, pieces = result_of(dumped, tool.bytes, context.origin)
         return result.model_copy(update={"source": context.origin, "since": since, "until": datetime.now(UTC)}), pieces
 
+    def _breaker(self, tool: str, context: CallContext) -> Breaker:
+        """That of a tool with what this run looks at: one source that is away must not keep others from theirs."""
+        key = (tool, context.tenant, *(f"{kind}={source}" for kind, source in sorted(context.scope.sources.items())))
+        breaker = self.breakers.setdefault(key, Breaker(tool))
+        self.breakers.move_to_end(key)
+        while len(self.breakers) > BREAKERS_KEPT:
+            self.breakers.popitem(last=False)
+        return breaker
+
     async def _within_limits(self, tool: Tool, context: CallContext, values: dict[str, Any]) -> Any:
-        breaker = self.breakers[tool.name]
+        breaker = self._breaker(tool.name, context)
         breaker.check()
         async with self.slots[tool.name]:
             try:
