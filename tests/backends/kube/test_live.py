@@ -1,0 +1,171 @@
+"""A cluster behind its API: pages, rights and time are taken as they come, and nothing but `GET` is asked."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from agents.observability.dumps import event, log, node, pod
+from groundswell.backends.kube.clusters import Live, opened
+from groundswell.core.errors import Denied, GroundswellError, NotFound, ToolFailed, Unavailable
+
+NAME = "shop-5d4f-x"
+SICK = {"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "restarts": 6, "ready": False, "last": {"exitCode": 1}}
+
+
+class Here:
+    """Work of a CPU, done at once."""
+
+    async def run(self, function: Callable[..., Any], *arguments: Any, seconds: float) -> Any:
+        return function(*arguments)
+
+
+class Api(ThreadingHTTPServer):
+    """A small API server; `forbidden` are the plurals that may not be listed in all namespaces."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.lists: dict[str, list[dict[str, Any]]] = {"nodes": [node()], "pods": [], "events": []}
+        self.logs: dict[str, str] = {}
+        self.forbidden: set[str] = set()
+        self.seen: list[str] = []
+        self.page = 500
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Api  # type: ignore[assignment]
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        asked = {key: values[0] for key, values in parse_qs(url.query).items()}
+        plural = url.path.rpartition("/")[2]
+        self.server.seen.append(f"{self.command} {url.path}")
+        if url.path == "/version":
+            self._answer(200, {"gitVersion": "v1.35.0"})
+        elif plural == "log":
+            key = f"{url.path.split('/')[-2]} {asked.get('previous')}"
+            text = self.server.logs.get(key)
+            self._answer(200 if text is not None else 400, text if text is not None else {"message": "no log"})
+        elif plural in self.server.forbidden and "/namespaces/" not in url.path:
+            self._answer(403, {"message": f"{plural} is forbidden: User cannot list resource"})
+        elif plural in self.server.lists:
+            items, start = self.server.lists[plural], int(asked.get("continue", 0))
+            end = start + self.server.page
+            metadata = {"continue": str(end)} if end < len(items) else {}
+            self._answer(200, {"kind": "List", "metadata": metadata, "items": items[start:end]})
+        else:
+            self._answer(404, {"message": "the server could not find the requested resource"})
+
+    def _answer(self, status: int, body: Any) -> None:
+        data = body.encode() if isinstance(body, str) else json.dumps(body, separators=(",", ":")).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *args: Any) -> None: ...
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    with Api() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def kubeconfig(folder: Path, server: str) -> str:
+    file = folder / "config"
+    cluster = {"name": "c", "cluster": {"server": server}}
+    user = {"name": "u", "user": {"token": "t"}}
+    context = {"name": "x", "context": {"cluster": "c", "user": "u", "namespace": "demo"}}
+    config = {"current-context": "x", "clusters": [cluster], "users": [user], "contexts": [context]}
+    file.write_text(json.dumps(config))
+    return f"kubeconfig:{file}"
+
+
+def live(source: str) -> Live:
+    cluster = opened(source, Here(), seconds=30, progress=lambda stage, done, total: None)
+    assert isinstance(cluster, Live)
+    return cluster
+
+
+async def test_a_cluster_is_read_page_by_page_with_the_logs_of_what_is_in_trouble(api: Api, tmp_path: Path) -> None:
+    api.page = 2
+    api.lists["pods"] = [pod(f"shop-5d4f-{number}") for number in range(4)] + [pod(NAME, **SICK)]
+    api.lists["events"] = [event("Pod", NAME, "BackOff", "Back-off restarting")]
+    api.logs = {f"{NAME} false": "ERROR it broke", f"{NAME} true": "ERROR it broke before"}
+    cluster = live(kubeconfig(tmp_path, f"http://127.0.0.1:{api.server_port}"))
+    pack = await cluster.evidence(("shop",))
+    await cluster.close()
+    assert pack.origin == f"kubeconfig:{tmp_path}/config#x"
+    assert pack.census is not None
+    assert "pods: 5, 4 of them well" in pack.census.text
+    assert [(each.pod, each.previous) for each in pack.logs] == [(NAME, False), (NAME, True)]
+    assert {"ConfigMap", "Service"} <= {each.what for each in pack.blind}
+    assert all(each.startswith("GET ") and "secrets" not in each for each in api.seen)
+
+
+async def test_what_may_not_be_listed_everywhere_is_listed_where_it_may(api: Api, tmp_path: Path) -> None:
+    api.lists["pods"] = [pod(NAME)]
+    api.forbidden = {"pods", "nodes"}
+    cluster = live(kubeconfig(tmp_path, f"http://127.0.0.1:{api.server_port}"))
+    pack = await cluster.evidence()
+    await cluster.close()
+    assert [(each.kind, each.namespaces) for each in pack.listed if each.kind == "Pod"] == [("Pod", ("demo",))]
+    assert any(each.what == "Node" and "may not list" in each.why for each in pack.blind)
+
+
+async def test_single_objects_lists_events_and_logs_are_there_for_the_asking(api: Api, tmp_path: Path) -> None:
+    api.lists["pods"] = [pod(NAME, **SICK)]
+    api.lists["events"] = [event("Pod", NAME, "BackOff", "Back-off restarting")]
+    api.logs = {f"{NAME} false": log("one")}
+    cluster = live(kubeconfig(tmp_path, f"http://127.0.0.1:{api.server_port}"))
+    assert [(row.name, row.status) for row in await cluster.objects("po")] == [(NAME, "CrashLoopBackOff, 0/1 ready")]
+    assert "exitCode: 1" in (await cluster.object("pod", "demo", NAME)).text
+    assert "BackOff" in (await cluster.events("demo", "back-off"))[0].text
+    assert "one" in (await cluster.logs("demo", NAME)).text
+    with pytest.raises(NotFound):
+        await cluster.logs("demo", NAME, previous=True)
+    with pytest.raises(NotFound):
+        await cluster.object("pod", "demo", "gone")
+    with pytest.raises(ToolFailed, match="never read"):
+        await cluster.objects("secrets")
+    with pytest.raises(ToolFailed, match="no kind"):
+        await cluster.objects("gadgets")
+    api.forbidden = {"pods"}
+    with pytest.raises(Denied, match="forbidden"):
+        await cluster.objects("pods")
+    await cluster.close()
+
+
+async def test_a_kubeconfig_that_points_nowhere_ends_with_what_to_do(tmp_path: Path) -> None:
+    cluster = live(kubeconfig(tmp_path, "http://127.0.0.1:9"))
+    with pytest.raises(Unavailable, match="cannot be reached") as gone:
+        await cluster.evidence()
+    await cluster.close()
+    assert "kubectl get nodes" in gone.value.hint
+
+
+@pytest.mark.parametrize(
+    "body", ["", "{", "[]", "clusters: 3", "current-context: x\nclusters: []\ncontexts: []", "a: b"]
+)
+def test_a_file_that_is_no_kubeconfig_is_refused(body: str, tmp_path: Path) -> None:
+    (tmp_path / "config").write_text(body)
+    with pytest.raises(GroundswellError, match="names no cluster"):
+        live(f"kubeconfig:{tmp_path}/config")
+
+
+def test_a_source_that_is_none_is_refused(tmp_path: Path) -> None:
+    for source in ("dump:relative", "https://example.com", f"kubeconfig:{tmp_path}/gone", "in-cluster:"):
+        with pytest.raises(ToolFailed):
+            live(source)
