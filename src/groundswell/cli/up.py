@@ -176,7 +176,7 @@ async def _while_running(running: "Running", data: "DataDir") -> None:
 
 
 async def _prove(data: "DataDir") -> None:
-    """At the first start: ask a real question, print its answer, and say what to try next."""
+    """At the first start: ask each agent a real question, print the answers, and say what to try next."""
     from groundswell.cli import first_answer
     from groundswell.runtime.instance import find
 
@@ -186,7 +186,7 @@ async def _prove(data: "DataDir") -> None:
     try:
         tries = await first_answer.proved(instance, data)
     except GroundswellError as error:
-        aside(f"the first question failed: {printable(error.message)}", "bad")
+        aside(f"the first questions failed: {printable(error.message)}", "bad")
         aside(f"hint: {error.hint or f'{program()} doctor'}")
         return
     say()

@@ -53,7 +53,7 @@ class Base:
 
     def address(self, service: str) -> str:
         """Where a service listens: `unix:PATH` or `http://host:port`."""
-        url: str = getattr(self.settings.services, service)
+        url: str = getattr(self.settings.services, service, "unix:")  # an extension's
         return f"unix:{self.data.sockets / f'{service}.sock'}" if url == "unix:" else url
 
     def peer(self, service: str) -> Peer:

@@ -26,7 +26,7 @@ from groundswell.runtime.instance import Instance, StartedBy, Tenure, acquire
 from groundswell.runtime.service import Service, application
 from groundswell.runtime.tcp_ports import port_taken
 
-ALL = ("router", "tools", "models", "agents", "gateway")  # in the order in which they start
+ORDER = ("router", "tools", "models", "agents", "gateway")  # in which they start; those of extensions before the last
 STOP_SECONDS = 3  # for requests under way
 START_SECONDS = 60
 LOOK_SECONDS = 5.0
@@ -57,7 +57,7 @@ class Running:
 async def run(
     loaded: Loaded,
     *,
-    names: Sequence[str] = ALL,
+    names: Sequence[str] = (),
     keyless: bool,
     started_by: StartedBy = "up",
     workers: int = 0,
@@ -72,9 +72,12 @@ async def run(
     progress, `ready` is awaited once all answer.
     Raises ConfigError, Unavailable.
     """
-    unknown = set(names) - set(ALL)
+    found = discovery.discover("groundswell.services", Service)
+    known = [*ORDER[:-1], *(name for name in found if name not in ORDER), ORDER[-1]]
+    names = names or known
+    unknown = set(names) - set(known)
     if unknown:
-        hint = f"the services are {', '.join(ALL)}"
+        hint = f"the services are {', '.join(known)}"
         raise ConfigError("unknown_service", f"there is no service {sorted(unknown)[0]!r}", hint)
     data = DataDir(loaded.settings.data).create()
     if loaded.policy.tenants:
@@ -90,12 +93,12 @@ async def run(
         stopping = _stop_on_signals()
         running = await stack.enter_async_context(_opened(loaded, data, keyless, stopping, say))
         telemetry.set_up(loaded.settings.telemetry, "platform" if len(names) > 1 else names[0], VERSION, log)
-        for name in (name for name in ALL if name in names):
+        for name in (name for name in known if name in names):
             if name == "agents" and workers:
                 await stack.enter_async_context(_worker_processes(workers, loaded.folder, stopping, log))
                 continue
             began = time.monotonic()
-            service = discovery.discover("groundswell.services", Service)[name]
+            service = found[name]
             sock = gate if name == "gateway" and gate else _socket(running.base, name)
             await stack.enter_async_context(_served(service, running.base, sock))
             running.seconds[name] = time.monotonic() - began
