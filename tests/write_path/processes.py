@@ -39,6 +39,7 @@ PASSED: Counter[str] = Counter()
 
 POINTS: dict[str, list[tuple[Any, str, str]]] = {
     "worker": [(RunSaver, "aput_writes", "writes"), (RunSaver, "aput", "checkpoint"), (Leases, "end", "end")],
+    "models": [(Journal, "begin", "intent"), (Journal, "settle", "settle"), (Journal, "tell", "text")],
     "tools": [(Journal, "begin", "intent"), (Journal, "settle", "settle")],
 }
 

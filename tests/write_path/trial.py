@@ -11,10 +11,13 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import RetryPolicy, Send
 
+from groundswell.agents.drafts import Draft
+from groundswell.agents.loop import LoopState, with_loop
 from groundswell.core.agent import Agent, Update
 from groundswell.core.context import RunContext, ToolContext
-from groundswell.core.records import Answer, Excerpt, Limits, Record
+from groundswell.core.records import Answer, Citation, Claim, Excerpt, Limits, Record
 from groundswell.core.tool import tool
+from groundswell.testing import Say
 
 LOGS: dict[str, Path] = {}
 
@@ -201,3 +204,42 @@ endless = Agent(
     .add_edge(START, "spin")
     .add_conditional_edges("spin", lambda state: "spin", ["spin"]),
 )
+
+
+class Talked(LoopState):
+    """What the graph of the talker remembers."""
+
+
+async def begin(state: Talked, runtime: Runtime[RunContext]) -> Update:
+    """A skeleton that finds one line."""
+    found = await runtime.context.tools.call("trial_look", returns=Looked, q="first")
+    citation = Citation(evidence=found.excerpt.digest, source=found.excerpt.source, quote=found.excerpt.text)
+    claim = Claim(text="There is a line of first.", citations=(citation,))
+    return {"draft": Draft(claims=[claim.model_dump(mode="json")]), "places": {}}
+
+
+talker = Agent(
+    name="talker",
+    description="An agent that asks a model, made to be killed.",
+    intents=("ask a model",),
+    tools=frozenset({"trial_look"}),
+    limits=Limits(steps=30, tool_calls=60),
+    graph=with_loop(
+        StateGraph(Talked, context_schema=RunContext).add_node(begin).add_edge(START, "begin"),
+        after="begin",
+        role="planner",
+        prompt="coding",
+        turns=8,
+    ),
+)
+TALKED = "There is a line of second.\n\nThere is a line of first."
+
+
+def says(body: dict[str, Any]) -> Say | str:
+    """What its model says, from the request alone: two calls, then one, then the answer."""
+    results = [message for message in body["messages"] if message["role"] == "tool"]
+    if not results:
+        return Say(calls=[("trial_look", {"q": "second"}), ("trial_look", {"q": "third"})], reasoning="two at once")
+    if len(results) == 2:
+        return Say(calls=[("trial_look", {"q": "fourth"})])
+    return 'There is a line of second [E2 "line of second"].'

@@ -19,6 +19,7 @@ from groundswell.core.records import (
     Ask,
     ChatReply,
     ChatRequest,
+    ModelReport,
     ModelView,
     Role,
     ToolResult,
@@ -30,6 +31,7 @@ from groundswell.core.redaction import redact
 from groundswell.core.settings import ModelEndpoint, ModelRole
 from groundswell.runtime.breaker import Breaker
 from groundswell.runtime.keys import RunToken
+from groundswell.runtime.model_probe import probed
 from groundswell.runtime.model_text import Teller
 from groundswell.runtime.telemetry import count, span
 
@@ -188,6 +190,28 @@ class ModelCalls:
             self.settling.add(task)
             task.add_done_callback(self.settling.discard)
             await asyncio.shield(task)
+
+    async def tested(self, token: RunToken, role: str) -> ModelReport:
+        """What a role's model can do; journalled as one call with what it used."""
+        serving = self.serving(role)
+        ask = Ask(task=f"test-{token.run}", checkpoint="", kind=f"{KIND}{role}", arguments={"test": role}, n=0)
+        place = Place(token.tenant, token.run, token.epoch, ask)
+        reserve = serving.cost(Usage(prompt_tokens=1000, completion_tokens=1000))
+        attempt = await self.journal.begin(
+            place, before=None, effect=False, seconds=serving.settings.seconds, asks=False, reserve=reserve
+        )
+        if attempt is None:
+            raise Conflict("test_over", "this test was made already")
+        started = time.monotonic()
+        usage, result = Usage(), ToolResult(status="error", message="the model does not answer")
+        try:
+            report, usage = await probed(serving.role, serving.model, serving.settings.tools)
+            result = ToolResult(status="ok", value=report.model_dump(mode="json"))
+            serving.breaker.succeeded()
+            return report
+        finally:
+            took = time.monotonic() - started
+            await self.journal.settle(place, attempt, result, [], serving.cost(usage), reserve, took)
 
     async def _answer(self, serving: Serving, place: Place, request: ChatRequest) -> Answered:
         while True:

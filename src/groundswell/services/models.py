@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 
 from groundswell.backends.databases.calls import Journal
 from groundswell.core.errors import Denied, GroundswellError
-from groundswell.core.records import Answered, Ask, ModelView, Record
+from groundswell.core.records import Answered, Ask, ModelReport, ModelView, Record
 from groundswell.runtime.base import Base
 from groundswell.runtime.model_calls import ModelCalls, served
 from groundswell.runtime.service import Caller, RunCaller, Service, opened_of
@@ -77,6 +77,20 @@ async def relay(asked: Relayed, models: ModelsDep, token: RunCaller) -> Streamin
 
 def _line(value: dict[str, Any]) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode() + b"\n"
+
+
+class Tested(Record):
+    """Which role's model to try."""
+
+    role: str
+
+
+@internal.post("/test")
+async def test(asked: Tested, models: ModelsDep, token: RunCaller) -> ModelReport:
+    """What a role's model can do."""
+    if token.agent != f"llm:{asked.role}":
+        raise Denied("other_run", f"this run may not ask role {asked.role!r}")
+    return await models.tested(token, asked.role)
 
 
 @internal.post("/listed")

@@ -7,15 +7,15 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Annotated, Any, Protocol
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import TypeAdapter, ValidationError
 
 from groundswell.backends.peers import Peer
 from groundswell.core.errors import Denied, GroundswellError, Invalid, NotFound, Unavailable, from_problem
-from groundswell.core.records import Event, ModelView, Run
+from groundswell.core.records import Event, ModelReport, ModelView, Run
 from groundswell.runtime import telemetry
 from groundswell.runtime.base import Base
 from groundswell.runtime.keys import CallerToken
@@ -28,7 +28,6 @@ TOKEN_SECONDS = 1800
 PIECE = 80  # characters of an answer that is streamed
 LOOK_SECONDS = 0.25  # between two looks whether a client that waits is still there
 PING_SECONDS = 10.0
-T = TypeVar("T")
 _later: set["asyncio.Task[Any]"] = set()
 
 
@@ -102,6 +101,25 @@ async def models(request: Request) -> Response:
     except GroundswellError as error:
         status, body, headers = refused(error)
         return JSONResponse(body, status, headers)
+
+
+@routes.post("/models/llm:{role}/test", summary="Try what a model can do")
+async def test(request: Request, role: Annotated[str, Path(max_length=40)]) -> ModelReport:
+    """Streaming, tool calls, parallel ones, a JSON schema and the window, as a run of one call."""
+    gateway: Gateway = opened_of(request)
+    door = Asked(gateway, await gateway.admit(request))
+    begun: dict[str, str] = await door.post("router", "/internal/relays", {"role": role})
+    outcome: BaseException | str | None = None
+    try:
+        headers = {"authorization": f"Bearer {begun['token']}", **telemetry.headers()}
+        report = await gateway.peers["models"].post("/internal/test", {"role": role}, headers)
+        outcome = "succeeded"
+        return ModelReport.model_validate(report)
+    except GroundswellError as error:
+        outcome = error
+        raise
+    finally:
+        _soon(_end(door, begun["run"], outcome))
 
 
 def _model(identity: str, **more: Any) -> dict[str, Any]:
