@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import groundswell
 from agents.observability.dumps import (
     BEFORE,
     NOW,
@@ -451,6 +452,23 @@ async def test_a_question_about_one_namespace_sets_apart_what_is_wrong_elsewhere
     assert "Wrong elsewhere:" in answer.text
     answer = await ask(folder, "what is broken in namespace demo?")
     assert SHOP in first(answer)
+
+
+SAMPLE = Path(groundswell.__path__[0]) / "data" / "incident"
+
+
+async def test_the_incident_that_is_shipped_is_told_from_its_symptom_to_its_cause() -> None:
+    answer = await ask(SAMPLE, "Why does the board show no tides?")
+    assert "Deployment harbour/readings" in first(answer)
+    assert "disk is full" in first(answer)
+    assert "Deployment harbour/board" in answer.text
+    assert answer.dropped == 0
+
+
+async def test_whether_one_thing_is_well_is_answered_for_that_thing() -> None:
+    answer = await ask(SAMPLE, "is mooring healthy?")
+    assert first(answer).startswith("Nothing is wrong here: Deployment harbour/mooring has 1 of 1")
+    assert "Wrong elsewhere:" in answer.text
 
 
 async def test_the_same_question_gets_the_same_answer(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def _weigh(world: World, hypothesis: Hypothesis, focus: Focus) -> None:
     concerned = {finding.about, *finding.touches, *explained}
     concerned |= {ref for each in hypothesis.explains for ref in each.touches}
     near = max((focus.nearness(ref) for ref in concerned), default=0.0)
-    hypothesis.is_near = not focus or near > 0
+    hypothesis.is_near = not focus or near >= (0.6 if focus.doubts else 0.1)
     hypothesis.score += near
 
 

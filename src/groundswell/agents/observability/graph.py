@@ -2,13 +2,12 @@
 
 import asyncio
 import re
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired
 
 from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
 
-from groundswell.agents.drafts import Draft
-from groundswell.agents.grounding import ground
+from groundswell.agents.loop import LoopState, with_loop
 from groundswell.agents.observability import diagnosis, report
 from groundswell.agents.observability.question import focus_of
 from groundswell.agents.observability.world import World
@@ -20,14 +19,10 @@ _NAME = re.compile(r"[a-z0-9]+(?:[-./][a-z0-9]+)+|[a-z0-9]{3,}")
 _ABOUT = 12  # words of a question that may name something
 
 
-class State(TypedDict):
+class State(LoopState):
     """What the graph remembers between nodes; all of it is JSON. `report` has the ranked hypotheses."""
 
-    question: str
-    draft: NotRequired[Draft]
-    places: NotRequired[dict[str, list[str]]]
     report: NotRequired[dict[str, Any]]
-    answer: NotRequired[dict[str, Any]]
 
 
 async def diagnose(state: State, runtime: Runtime[RunContext]) -> Update:
@@ -59,7 +54,16 @@ def _diagnosed(question: str, pack: ClusterEvidence) -> tuple[dict[str, Any], di
     return report.written(world, ranked, found, focus), understood
 
 
-graph = StateGraph(State, context_schema=RunContext).add_sequence([diagnose, ground])
+skeleton = StateGraph(State, context_schema=RunContext).add_node(diagnose).add_edge(START, "diagnose")
+graph = with_loop(
+    skeleton,
+    after="diagnose",
+    role="planner",
+    prompt="observability",
+    turns=40,
+    may_overrule=True,
+    must_doubt=True,
+)
 agent = Agent(
     name="observability",
     description="Says what is wrong with a Kubernetes cluster, with the objects, events and log lines that show it.",
@@ -81,7 +85,7 @@ agent = Agent(
             "result_read",
         }
     ),
-    limits=Limits(steps=40, tool_calls=200, tokens=400_000, money=2.0, seconds=600),
-    graph=graph.add_edge(START, "diagnose"),
+    limits=Limits(steps=90, tool_calls=200, tokens=1_000_000, money=2.0, seconds=600),
+    graph=graph,
     sources=("kubernetes", "prometheus"),
 )

@@ -17,6 +17,7 @@ _ORDINARY = frozenset(
     pending stuck running health healthy ok okay status check look kubernetes k8s can you please tell me do does
     did be been has have default job jobs volume ingress config web api db data test server client worker""".split()  # noqa: SIM905
 )
+_DOUBT = re.compile(r"\s*(?:hi|hello|hey|so|and|please|,|\s)*(?:is|are|does|do|did|has|have|was|were|can)\b")
 _KINDS = (*WORKLOADS, "Service", "Ingress", "Pod", "PersistentVolumeClaim", "Node", "HorizontalPodAutoscaler")
 _SURE = frozenset({"web", "api", "db", "data", "test", "server", "client", "worker", "app", "default", "config"})
 
@@ -27,6 +28,7 @@ class Focus:
 
     namespaces: frozenset[str] = frozenset()
     objects: frozenset[Ref] = frozenset()
+    doubts: bool = False  # it asks whether anything is wrong with that, not what is
 
     def __bool__(self) -> bool:
         return bool(self.namespaces or self.objects)
@@ -74,7 +76,8 @@ def focus_of(question: str, world: World) -> Focus:
             for thing in world.all(kind)
             if _parts(thing.ref.name) & words - _ORDINARY and (not namespaces or thing.ref.namespace in namespaces)
         }
-    return Focus(frozenset(namespaces), frozenset(objects))
+    doubts = _DOUBT.match(text) is not None and not re.search(r"\b(?:why|what|which|root|cause)\b", text)
+    return Focus(frozenset(namespaces), frozenset(objects), doubts)
 
 
 def _is_named(name: str, text: str) -> bool:
