@@ -380,10 +380,11 @@ class Worker:
         return None if "__interrupt__" in state else _ending(state, lease)
 
     def _offered(self, run: Run) -> list[ToolSpec]:
-        """The tools its agent was granted, as a model is told of them."""
+        """The tools its agent was granted that only read, as a model is told of them."""
         agent = self.agents.get(run.agent)
         names = sorted(grant_for(agent, run.tenant, self.policy).tools) if agent else []
         tools = [self.catalogue[name] for name in names if name in self.catalogue]
+        tools = [tool for tool in tools if tool.effect == "read"]
         return [ToolSpec(name=tool.name, description=tool.description, parameters=tool.schema()) for tool in tools]
 
     def _graph(self, run: Run, lease: Lease) -> Any:

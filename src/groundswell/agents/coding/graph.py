@@ -147,7 +147,7 @@ def _say_what_was_not_read(sheet: Sheet, coverage: Coverage) -> None:
 
 
 skeleton = StateGraph(State, context_schema=RunContext).add_sequence([understand, locate, read, answer])
-graph = with_loop(skeleton.add_edge(START, "understand"), after="answer", role="code", prompt="coding", turns=70)
+graph = with_loop(skeleton.add_edge(START, "understand"), after="answer", role="code", prompt="coding", turns=150)
 agent = Agent(
     name="coding",
     description="Answers questions about a Git repository with file and line.",
@@ -173,7 +173,7 @@ agent = Agent(
             "traceback_resolve",
         }
     ),
-    limits=Limits(steps=150, tool_calls=300, tokens=2_000_000, money=5.0, seconds=900),
+    limits=Limits(steps=320, tool_calls=300, tokens=2_000_000, money=5.0, seconds=900),
     graph=graph,
     sources=("repo",),
 )

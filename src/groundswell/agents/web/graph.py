@@ -1,13 +1,12 @@
 """Answer a question from pages, in their own words, or say that they do not answer it."""
 
 from collections.abc import Sequence
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired
 
 from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
 
-from groundswell.agents.drafts import Draft
-from groundswell.agents.grounding import ground
+from groundswell.agents.loop import LoopState, with_loop
 from groundswell.agents.web import answers, gathering
 from groundswell.agents.web.question import Asked, asked
 from groundswell.agents.web.ranking import Unit, compared, ranked
@@ -16,17 +15,13 @@ from groundswell.core.context import RunContext
 from groundswell.core.records import Passage
 
 
-class State(TypedDict):
+class State(LoopState):
     """What the graph remembers between nodes; all of it is JSON."""
 
-    question: str
     asked: NotRequired[Asked]
     passages: NotRequired[list[dict[str, Any]]]
     searched: NotRequired[list[str]]
     units: NotRequired[list[Unit]]
-    draft: NotRequired[Draft]
-    places: NotRequired[dict[str, list[str]]]
-    answer: NotRequired[dict[str, Any]]
 
 
 async def understand(state: State, runtime: Runtime[RunContext]) -> Update:
@@ -75,7 +70,8 @@ def places(passages: Sequence[Passage]) -> dict[str, list[str]]:
     return found
 
 
-graph = StateGraph(State, context_schema=RunContext).add_sequence([understand, gather, rank, quote, ground])
+skeleton = StateGraph(State, context_schema=RunContext).add_sequence([understand, gather, rank, quote])
+graph = with_loop(skeleton.add_edge(START, "understand"), after="quote", role="planner", prompt="web", turns=60)
 agent = Agent(
     name="web",
     description="Answers questions from web pages and collections of documents, in quotes.",
@@ -99,7 +95,7 @@ agent = Agent(
             "web_search",
         }
     ),
-    limits=Limits(steps=60, tool_calls=120, tokens=400_000, money=2.0, seconds=600),
-    graph=graph.add_edge(START, "understand"),
+    limits=Limits(steps=140, tool_calls=200, tokens=1_000_000, money=2.0, seconds=600),
+    graph=graph,
     sources=("pages",),
 )
