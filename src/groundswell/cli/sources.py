@@ -28,7 +28,7 @@ def sources(repo: str, named: list[str]) -> dict[str, str]:
         if kind not in KINDS or not url:
             hint = f"write --source KIND=URL, with a kind of {', '.join(KINDS)}"
             raise ConfigError("bad_source", f"{text!r} names no source", hint)
-        found[kind] = _address(url) if kind == "repo" else url
+        found[kind] = _address(url) if kind == "repo" else _cluster(url) if kind == "kubernetes" else url
     if repo:
         found["repo"] = _address(repo)
     elif "repo" not in found and (top := work_tree(Path.cwd())):
@@ -52,6 +52,19 @@ def _address(text: str) -> str:
         message = f"{folder.resolve()} is in no Git repository"
         raise ConfigError("not_a_repository", message, "make it one with `git init`, or name another with --repo")
     return f"path:{top}"
+
+
+def _cluster(text: str) -> str:
+    """A cluster as a source: `dump:` and `kubeconfig:` by their whole paths, since the platform runs elsewhere."""
+    scheme, _, rest = text.partition(":")
+    if scheme not in ("dump", "kubeconfig") or not rest or rest.startswith("#"):
+        return text
+    path, mark, context = rest.partition("#") if scheme == "kubeconfig" else (rest, "", "")
+    place = Path(path).expanduser().resolve()
+    if not place.exists():
+        hint = "kubectl cluster-info dump --all-namespaces --output-directory=DIR writes a dump"
+        raise ConfigError("no_such_source", f"{place} is not there", hint if scheme == "dump" else "name a kubeconfig")
+    return f"{scheme}:{place}{mark}{context}"
 
 
 def piped(most: int) -> str:

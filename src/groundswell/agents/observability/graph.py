@@ -1,7 +1,6 @@
 """Say what is wrong with a Kubernetes cluster, on what stands in it."""
 
 import asyncio
-import re
 from typing import Any, NotRequired
 
 from langgraph.graph import START, StateGraph
@@ -9,14 +8,11 @@ from langgraph.runtime import Runtime
 
 from groundswell.agents.loop import LoopState, with_loop
 from groundswell.agents.observability import diagnosis, report
-from groundswell.agents.observability.question import focus_of
+from groundswell.agents.observability.question import focus_of, names_in
 from groundswell.agents.observability.world import World
 from groundswell.core.agent import Agent, Limits, Update
 from groundswell.core.context import RunContext
 from groundswell.core.records import ClusterEvidence
-
-_NAME = re.compile(r"[a-z0-9]+(?:[-./][a-z0-9]+)+|[a-z0-9]{3,}")
-_ABOUT = 12  # words of a question that may name something
 
 
 class State(LoopState):
@@ -32,7 +28,7 @@ async def diagnose(state: State, runtime: Runtime[RunContext]) -> Update:
     """
     context = runtime.context
     question = state["question"]
-    about = tuple(dict.fromkeys(_NAME.findall(question.lower())))[:_ABOUT]
+    about = names_in(question)
     pack = await context.tools.call("cluster_evidence", about=about, returns=ClusterEvidence)
     update, understood = await asyncio.to_thread(_diagnosed, question, pack)
     context.note("understood", **understood)

@@ -19,6 +19,7 @@ _ORDINARY = frozenset(
 )
 _DOUBT = re.compile(r"\s*(?:hi|hello|hey|so|and|please|,|\s)*(?:is|are|does|do|did|has|have|was|were|can)\b")
 _KINDS = (*WORKLOADS, "Service", "Ingress", "Pod", "PersistentVolumeClaim", "Node", "HorizontalPodAutoscaler")
+_NAMES = 12  # of a question
 _SURE = frozenset({"web", "api", "db", "data", "test", "server", "client", "worker", "app", "default", "config"})
 
 
@@ -48,6 +49,12 @@ class Focus:
         if self.objects:
             return str(min(self.objects, key=lambda ref: (_KINDS.index(ref.kind), ref.name)))
         return f"namespace {min(self.namespaces)}" if self.namespaces else ""
+
+
+def names_in(question: str) -> tuple[str, ...]:
+    """The words of a question that may name something, before anybody knows what there is."""
+    words = [word for word in _WORD.findall(question.lower()) if word not in _ORDINARY and len(word) > 2]
+    return tuple(dict.fromkeys(words))[:_NAMES]
 
 
 def focus_of(question: str, world: World) -> Focus:

@@ -69,7 +69,7 @@ def _waits(world: World, service: Thing) -> Finding:
                 f"{service.ref} waits for its pods to become ready.",
                 f"{service.ref} waits for the pods that it selects.",
             ],
-            field_of(service, "selector"),
+            field_of(service, *(f"{key}: {value}" for key, value in of(service.spec, "selector").items())),
             *(
                 field_of(pod, "ready: false")
                 for pod in world.selected(service.ref.namespace, of(service.spec, "selector"))[:1]
