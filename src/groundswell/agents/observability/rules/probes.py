@@ -82,7 +82,7 @@ def _failing(world: World, pod: Thing, container: Data, failed: Happening | None
     plain = f"{about}: {kind} probe of container `{name}`"
     cites = [
         event_of(failed),
-        field_of(pod, f"port: {(of(probe, 'httpGet') or of(probe, 'tcpSocket')).get('port')}"),
+        field_of(pod, _KEYS[kind]),
         field_of(pod, "ready: false"),
         *(field_of(pod, q) for q in quotes),
     ]
