@@ -15,9 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from report import write
-from router_weights import LABELS, Example, blind, examples
-
 from groundswell.backends.models import minilm
 from groundswell.backends.models.embeddings import MINILM_FOLDER
 from groundswell.backends.models.minilm import MiniLMEmbedder
@@ -28,11 +25,13 @@ from groundswell.runtime import discovery
 from groundswell.services.router.choice import Asked, Chooser
 from groundswell.services.router.classifier import NONE, trained
 from groundswell.services.router.meanings import Meanings
+from report import write
+from router_weights import LABELS, Example, blind, examples
 
 F1, RECALL, P99_MS = 0.93, 0.85, 5.0
 ROUNDS = 3
 KEYWORDS = {
-    "coding": r"\b(?:function|class|method|module|code|file|test|repo|refactor|bug|implement|\w+\.(?:py|js|ts|go|rs))\b",
+    "coding": r"\b(?:function|class|method|module|code|file|test|repo|refactor|bug|implement|\w+\.(?:py|ts|go|rs))\b",
     "observability": r"\b(?:pods?|cluster|namespace|deployment|nodes?|kubectl|container|prod|production|alerts?)\b",
     "web": r"^(?:who|when|what is|where is|how many|how long)\b|https?://|\b(?:documents?|docs|page|handbook)\b",
 }

@@ -36,7 +36,7 @@ def _blocks(run: "Run", columns: int | None, program: str) -> Iterator[Iterator[
         yield _citations(numbers, columns)
         yield _ranked(answer)
         yield _notes(answer, columns)
-        yield _wrapped(answer.question, columns, "bold") if answer.question else iter(())
+        yield _asked_back(answer.question, columns)
     yield _ending(run, columns, program)
     if numbers:
         first = next(iter(numbers.values()))
@@ -63,6 +63,13 @@ def _notes(answer: "Answer", columns: int | None) -> Iterator[Line]:
         notes.append("A full answer needs a model, and none is configured.")
     for note in notes:
         yield from _wrapped(note, columns, "dim")
+
+
+def _asked_back(question: str, columns: int | None) -> Iterator[Line]:
+    """A question back: it stands out, and what may be answered hangs below it."""
+    first, _, rest = question.partition("\n")
+    yield from _wrapped(first, columns, "bold") if first else ()
+    yield from _wrapped(rest, columns) if rest else ()
 
 
 def _ending(run: "Run", columns: int | None, program: str) -> Iterator[Line]:

@@ -15,7 +15,7 @@ from groundswell.cli.invocation import Invocation, here
 from groundswell.cli.program import program
 from groundswell.cli.progress import Watch, progress
 from groundswell.cli.sources import piped, sources
-from groundswell.cli.terminal import aside, counting, say, span, width
+from groundswell.cli.terminal import aside, counting, printable, say, span, width, wrapped
 from groundswell.core.errors import ConfigError, Conflict, GroundswellError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def ask(
     if interactive and as_json:
         raise ConfigError("bad_options", "--json prints one answer, and -i holds a conversation", "use one of them")
     looked_at = sources(repo, source or [])
-    if "repo" not in looked_at:
+    if "repo" not in looked_at and agent in ("", "coding") and not source:
         aside(f"{Path.cwd()} is in no Git repository: asking without one (--repo names one)", "dim")
     said = " ".join(question or []).strip()
     attached = "" if interactive else piped(MOST_ATTACHED)
@@ -136,7 +136,10 @@ def show(run: "Run") -> None:
     if sys.stderr.isatty():
         spent = run.spent
         counted = f"{counting(spent.steps, 'step')} · {counting(spent.tool_calls, 'call')}"
-        aside(f"{run.id} · {run.agent} · {span(spent.seconds)} · {counted}", "dim")
+        if run.route and run.route.agent and run.route.confidence < 1:
+            for line in wrapped(f"{run.agent} was chosen: it {printable(run.route.reason)}", width()):
+                aside(line, "dim")
+        aside(f"{run.id} · {run.agent or 'no agent'} · {span(spent.seconds)} · {counted}", "dim")
 
 
 def _converse(invocation: Invocation, question: str, wanted: Wanted) -> int:

@@ -18,6 +18,11 @@ LEANS = {  # by how much a run's only kind of source speaks for an agent; `ask` 
     "prometheus": ("observability", 2.0),
     "pages": ("web", 2.0),
 }
+LEAD = "No agent here is for that: they look things up and answer on evidence."
+LEADS = {  # what is said first, by what the text is seen to be
+    "is an errand": "That is something to do, and the agents here only look and answer.",
+    "has few words": "That is too little to go by.",
+}
 LEAVES, STAYS = 0.9, 0.05  # a follow-up leaves its thread's agent for one this sure, if its own is less than this
 LEAVING_WORDS = 4
 WORDS_READ = 4000  # characters: more is not read anyway
@@ -79,7 +84,7 @@ class Chooser:
             own = weighed.confidences[asked.current]
             leaves = best != asked.current and sure >= LEAVES and own <= STAYS
             if not leaves or len(weighed.seen.words) < LEAVING_WORDS:
-                return self._route(weighed, asked.current, max(own, 0.5), "goes on with the agent of its thread")
+                return self._route(weighed, asked.current, max(own, 0.5), "is a follow-up in a thread of this agent")
         if sure >= weighed.threshold and sure >= weighed.confidences[NONE]:
             return self._route(weighed, best, sure, self._why(weighed, best))
         return self._abstained(weighed)
@@ -145,14 +150,14 @@ class Chooser:
         if none >= 0.5:
             why = self._why(weighed, NONE)
             reason = "nothing an agent here answers" + (f": it {why}" if why else "")
-            lead = "No agent here is for that: they look things up and answer on evidence."
+            lead = next((text for said, text in LEADS.items() if said in why), LEAD)
         else:
             near = [name for name, share in weighed.confidences.items() if name != NONE and share >= 0.1]
             near.sort(key=lambda name: -weighed.confidences[name])
             reason = f"it could be for {' or '.join(near) or 'any agent'}"
             lead = "I am not sure who should answer this."
-        lines = [f"- @{name}: {', '.join(agent.intents[:2])}" for name, agent in self.agents.items()]
-        ask = "What should be looked at? Say more, or begin with an agent's name:"
+        lines = [f"- @{name}: {'; '.join(agent.intents[:2])}" for name, agent in self.agents.items()]
+        ask = "What do you want to know? Say more, or begin with an agent's name:"
         question = "\n".join([f"{lead} {ask}", *lines])
         return Route(
             agent="",

@@ -11,7 +11,7 @@ import json
 import math
 import zlib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -21,7 +21,10 @@ from groundswell.services.router import features
 NONE = "none"  # the label of what no agent does
 VECTORS = "minilm-l6-v2-int8"  # the embedder whose vectors the second classifier was trained on
 MOST_WORDS = 3  # that a reason names
+READ_WORDS = 30  # that it looks at
 SAID_WORDS = 4  # letters: shorter words say little to people
+_EMPTY = "please could would should what which when where about have does with that this from"
+EMPTY = frozenset(_EMPTY.split())  # words that say nothing by themselves
 LEAST = 0.25  # of a word's or sign's weight, to be worth naming
 
 
@@ -32,6 +35,11 @@ class Linear:
     rows: "array[int]"
     step: float
     labels: int
+
+    def totals(self, numbers: Iterable[int]) -> list[float]:
+        """The sums of the weights of some features: whole numbers, so that their order makes no difference."""
+        starts = [number * self.labels for number in numbers]
+        return [self.step * sum([self.rows[start + label] for start in starts]) for label in range(self.labels)]
 
     def row(self, number: int) -> list[float]:
         """The weights of one feature."""
@@ -81,8 +89,8 @@ class Classifier:
         for number in shown:
             _add(scores, self.signs[number], 1.0)
         share = weight_of(len(places))
-        for place in sorted(places):
-            _add(scores, self.words.row(place), share)
+        for label, total in enumerate(self.words.totals(places)):
+            scores[label] += share * total
         return Seen(tuple(scores), tuple(shown), tuple(features.words(text)), len(places))
 
     def confidences(
@@ -110,10 +118,10 @@ class Classifier:
         phrases = [phrase for weight, phrase in sorted(told, key=lambda each: -each[0]) if weight > LEAST]
         share = weight_of(seen.places)
         weighed: dict[str, float] = {}
-        for word in dict.fromkeys(seen.words):
-            if len(word) >= SAID_WORDS and word.isalpha():
-                rows = [features.bucket(f"w{word}"), *(features.bucket(f"c{part}") for part in features.parts(word))]
-                weighed[word] = share * sum(_lead(self.words.row(row), number) for row in rows)
+        for word in list(dict.fromkeys(seen.words))[:READ_WORDS]:
+            if len(word) >= SAID_WORDS and word.isalpha() and word not in EMPTY:
+                places = [features.bucket(f"w{word}"), *(features.bucket(f"c{part}") for part in features.parts(word))]
+                weighed[word] = share * _lead(self.words.totals(places), number)
         best = sorted(weighed, key=lambda word: -weighed[word])[:MOST_WORDS]
         named = [word for word in seen.words if word in best and weighed[word] > LEAST]
         mentions = [f"mentions {_listed(list(dict.fromkeys(named)))}"] if named else []

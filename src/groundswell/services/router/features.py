@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 BUCKETS = 2**14
-HEAD, TAIL = 800, 400  # characters of a text that are read: of a log or a trace the ends say most
-LETTERS = 500  # characters whose letter groups are read
+HEAD, TAIL = 600, 300  # characters of a text that are read: of a log or a trace the ends say most
+LETTERS = 400  # characters whose letter groups are read
 GROUPS = (3, 4, 5)
 WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+|[?!{}()=;<>@#*/\\|+%$&^~-]")
 
@@ -123,8 +123,8 @@ SIGNS: tuple[Sign, ...] = (
         "question of fact",
         "is a question of fact",
         r"^\s*(?:who|when|what (?:is|are|was|were|does|do|did)|what's|which|how (?:many|much|long|far|high|deep|fast"
-        r"|old|is|are|does|do|did)|where (?:is|are|was|does|do|did)|in which|does|is|are|wann|wer|wie viele|quand|qui"
-        r"|cu[aá]ndo)\b",
+        r"|tall|big|large|heavy|wide|old|is|are|does|do|did)|where (?:is|are|was|does|do|did)|in which"
+        r"|does|is|are|wann|wer|wie viele|quand|qui|cu[aá]ndo)\b",
     ),
     _sign(
         "past",
@@ -137,7 +137,7 @@ SIGNS: tuple[Sign, ...] = (
     _sign("errand", "is an errand", rf"^\s*(?:please |can you |could you )?(?:{_ERRANDS})\b"),
     _sign(
         "errand in a cluster",
-        "is an errand in a cluster",
+        "is an errand",
         rf"^\s*(?:please |can you |could you |bitte )?(?:{_ERRANDS}|apply|edit|patch|increase|raise|lower|reboot"
         r"|upgrade|add|bounce|kubectl (?:apply|delete|scale|edit)|l[öo]sche|starte|skaliere|redeploy|exec|silence)\b"
         rf"(?s:.*)\b(?:{_KUBERNETES})\b",

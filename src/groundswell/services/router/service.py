@@ -32,7 +32,8 @@ from groundswell.core.records import (
     Thread,
 )
 from groundswell.core.records.events import Answered, Denial
-from groundswell.core.redaction import redact
+from groundswell.core.records.runs import Source
+from groundswell.core.redaction import redact, redact_value
 from groundswell.core.tool import Tool
 from groundswell.runtime import discovery
 from groundswell.runtime.base import Base
@@ -89,7 +90,7 @@ class Router:
     async def accept(self, request: NewRun, caller: CallerToken, key: str, call: dict[str, Any] | None = None) -> Run:
         """Store a run, or store that policy refuses it, or that no agent is for it and what is asked back."""
         request, route = await self.routed(request, caller.tenant)
-        request = _with_cluster(request, self.agents.get(route.agent), caller)
+        request = self._with_defaults(request, self.agents.get(route.agent), caller)
         granted = tuple(request.sources.values()) if caller.local else ()
         grant = self.grant(self.agents[route.agent], caller, granted) if route.agent else None
         new = Accepted(
@@ -111,15 +112,20 @@ class Router:
             verdict = judge(discovery.policies().values(), SourceUse(kind=kind, source=source), grant)
             if not verdict.allowed:
                 denial = Denial(subject=source, rule=verdict.rule, message=verdict.message, hint=verdict.hint)
-                return await self.runs.denied(new, denial)
+                return await self.runs.create(new, denial=denial)
         return await self.runs.create(new)
 
+    def _with_defaults(self, request: NewRun, agent: Agent | None, caller: CallerToken) -> NewRun:
+        """What the settings name for the local caller, of the kinds that its agent looks at and it named none of.
 
-def _with_cluster(request: NewRun, agent: Agent | None, caller: CallerToken) -> NewRun:
-    """The local caller's current kubectl context, for an agent that looks at clusters and was named none."""
-    if agent is None or not caller.local or "kubernetes" not in agent.sources or "kubernetes" in request.sources:
-        return request
-    return request.model_copy(update={"sources": {**request.sources, "kubernetes": "kubeconfig:"}})
+        For a cluster that is at last its current kubectl context.
+        """
+        if agent is None or not caller.local:
+            return request
+        known = self.base.settings.sources.model_dump()
+        known["kubernetes"] = known["kubernetes"] or "kubeconfig:"
+        missing = {kind: known[kind] for kind in agent.sources if kind not in request.sources and known.get(kind)}
+        return request.model_copy(update={"sources": {**request.sources, **missing}})
 
 
 def _without_secrets(message: Message) -> Message:
@@ -196,7 +202,7 @@ class NewCall(Record):
 
     agent: str
     arguments: dict[str, Any] = {}
-    sources: dict[SourceKind, str] = {}
+    sources: dict[SourceKind, Source] = {}
 
 
 class CallView(Record):
@@ -342,7 +348,8 @@ async def call(
         raise NotFound("no_tool", f"there is no tool {name!r}", "GET /v1/tools lists them")
     said = Message(parts=(Part(text=f"call {name}"),))
     request = NewRun(input=(said,), agent=body.agent, sources=body.sources)
-    return await router.accept(request, caller, idempotency_key, {"tool": name, "arguments": body.arguments})
+    asked = {"tool": name, "arguments": redact_value(body.arguments)}
+    return await router.accept(request, caller, idempotency_key, asked)
 
 
 @routes.post("/route", tags=["catalogue"], summary="Choose an agent, without a run")

@@ -1,0 +1,221 @@
+"""Which agent answers: by the highest door for runs, and by the chooser itself for what depends on who is installed."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from groundswell.core.agent import Agent
+from groundswell.runtime import discovery
+from groundswell.services.router import features
+from groundswell.services.router.choice import Asked, Chooser, mentioned
+from groundswell.services.router.classifier import NONE, trained
+
+ROOT = Path(__file__).parents[2]
+OURS = ("coding", "observability", "web")
+PODS = "why is the checkout pod crash looping in namespace prod"
+CODE = "which functions call parse_invoice() in src/billing.py"
+
+
+def installed(*names: str) -> dict[str, Agent]:
+    return {name: agent for name, agent in discovery.agents().items() if name in names}
+
+
+def other(name: str, *intents: str) -> Agent:
+    graph = installed("coding")["coding"].graph
+    return Agent(name=name, description="Of a third party.", intents=intents, tools=frozenset(), graph=graph)
+
+
+async def route(http: httpx2.AsyncClient, text: str, **more: Any) -> dict[str, Any]:
+    response = await http.post("/v1/route", json={"input": text, **more})
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+async def ended(http: httpx2.AsyncClient, text: str, **more: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    made = await http.post("/v1/runs", json={"input": text, **more})
+    assert made.status_code == 201, made.text
+    stream = await http.get(f"/v1/runs/{made.json()['id']}/events")
+    told = [json.loads(line[6:])["body"] for line in stream.text.splitlines() if line.startswith("data: ")]
+    return (await http.get(f"/v1/runs/{made.json()['id']}")).json(), told
+
+
+@pytest.fixture(scope="module")
+def bench() -> Any:
+    """The benchmark's module, as it is run."""
+    sys.path.insert(0, str(ROOT / "bench"))
+    try:
+        import router  # noqa: PLC0415 - it lies beside the package, not in it
+
+        yield router
+    finally:
+        sys.path.remove(str(ROOT / "bench"))
+
+
+async def test_a_choice_names_alternatives_and_a_reason_and_makes_no_run(http: httpx2.AsyncClient):
+    before = (await http.get("/v1/runs", params={"limit": 1})).json()["runs"][:1]
+    said = await route(http, PODS)
+    assert said["agent"] == "observability"
+    assert said["confidence"] > 0.9
+    assert {"coding", "web"} <= {each["agent"] for each in said["alternatives"]}
+    assert "mentions" in said["reason"]
+    assert (await http.get("/v1/runs", params={"limit": 1})).json()["runs"][:1] == before
+
+
+async def test_what_no_agent_does_is_asked_back_about_at_once(http: httpx2.AsyncClient):
+    run, told = await ended(http, "book me a table for two tonight")
+    assert (run["status"], run["agent"], run["answer"]["text"]) == ("succeeded", "", "")
+    assert [body["kind"] for body in told] == ["run", "route", "answer"]
+    assert all(f"@{name}" in run["answer"]["question"] for name in OURS)
+    assert told[1]["route"]["reason"]
+    assert run["epoch"] == 0  # no worker took it
+
+
+async def test_a_mention_wins_and_is_no_part_of_the_question(http: httpx2.AsyncClient):
+    run, _ = await ended(http, f"@trial, {PODS}")
+    assert (run["agent"], run["input"][0]["parts"][0]["text"]) == ("trial", PODS)
+    assert (await route(http, "@app.route is used where in our code"))["agent"] == "coding"
+
+
+async def test_an_agent_that_the_caller_names_wins_over_a_mention(http: httpx2.AsyncClient):
+    assert (await route(http, f"@coding {PODS}", agent="trial"))["agent"] == "trial"
+
+
+async def test_a_mention_alone_needs_a_question_before_it(http: httpx2.AsyncClient):
+    response = await http.post("/v1/route", json={"input": "@coding"})
+    assert (response.status_code, response.json()["code"]) == (422, "empty_question")
+
+
+async def test_a_reply_that_names_an_agent_asks_it_the_earlier_question(http: httpx2.AsyncClient):
+    first, _ = await ended(http, "it doesn't work")
+    assert first["agent"] == ""
+    second, _ = await ended(http, "the trial one please", thread=first["thread"])
+    assert (second["agent"], second["input"]) == ("trial", first["input"])
+
+
+async def test_a_reply_to_a_question_back_is_read_with_the_earlier_question(http: httpx2.AsyncClient):
+    first, _ = await ended(http, "it is slow")
+    assert first["agent"] == ""
+    assert (await route(http, "the pods of the api in prod", thread=first["thread"]))["agent"] == "observability"
+
+
+async def test_a_follow_up_stays_with_its_thread_unless_it_clearly_leaves():
+    chooser = Chooser(installed(*OURS))
+    for text in ("and why?", "who wrote it", "what about the second one", "thanks", "is it tested"):
+        assert (await chooser.choose(Asked(text, current="coding"))).agent == "coding", text
+    assert (await chooser.choose(Asked(PODS, current="coding"))).agent == "observability"
+    assert (await chooser.choose(Asked(CODE, current="observability"))).agent == "coding"
+
+
+async def test_a_source_speaks_for_its_agent_but_not_against_a_clear_text():
+    chooser = Chooser(installed(*OURS))
+    vague = "what is slow since yesterday"
+    bare = (await chooser.weighed(Asked(vague))).confidences
+    for kind, agent in (("repo", "coding"), ("kubernetes", "observability"), ("pages", "web")):
+        assert (await chooser.weighed(Asked(vague, sources=(kind,)))).confidences[agent] > bare[agent]
+    assert (await chooser.choose(Asked(PODS, sources=("repo",)))).agent == "observability"
+    assert (await chooser.choose(Asked(CODE, sources=("pages",)))).agent == "coding"
+    assert (await chooser.choose(Asked("tell me a joke", sources=("repo",)))).agent == ""
+
+
+async def test_what_is_piped_in_is_read_too():
+    trace = 'Traceback (most recent call last):\n  File "app/a.py", line 3, in run\nKeyError: 1'
+    assert (await Chooser(installed(*OURS)).choose(Asked("what does this mean", trace))).agent == "coding"
+
+
+async def test_with_one_agent_there_is_nothing_to_choose():
+    said = await Chooser(installed("coding")).choose(Asked("tell me a joke"))
+    assert (said.agent, said.confidence) == ("coding", 1.0)
+
+
+async def test_what_is_for_an_agent_that_is_not_installed_is_asked_back_about():
+    said = await Chooser(installed("coding", "web")).choose(Asked(PODS))
+    assert said.agent == ""
+    assert "@observability" not in said.question
+
+
+async def test_an_agent_of_a_third_party_is_found_by_its_intents_alone():
+    agents = installed(*OURS) | {"tickets": other("tickets", "search support tickets", "who opened a ticket")}
+    chooser = Chooser(agents)
+    assert (await chooser.choose(Asked("search the support tickets for refunds"))).agent == "tickets"
+    assert (await chooser.choose(Asked(PODS))).agent == "observability"
+    assert (await chooser.choose(Asked(CODE))).agent == "coding"
+
+
+async def test_a_vector_is_asked_for_only_where_words_leave_it_open():
+    asked: list[str] = []
+
+    async def vector(text: str) -> Sequence[float] | None:
+        asked.append(text)
+        return None
+
+    chooser = Chooser(installed(*OURS), vector)
+    await chooser.choose(Asked(PODS))
+    assert asked == []
+    await chooser.choose(Asked("what is slow since yesterday"))
+    assert asked == ["what is slow since yesterday"]
+
+
+async def test_a_threshold_of_the_settings_is_kept():
+    text = "what is slow since yesterday"
+    assert (await Chooser(installed(*OURS), threshold=1.0).choose(Asked(text))).agent == ""
+
+
+@settings(max_examples=60)
+@given(st.text(max_size=3000))
+async def test_any_text_gets_a_choice_whose_confidences_are_shares(text: str):
+    weighed = await Chooser(installed(*OURS)).weighed(Asked(text))
+    assert sum(weighed.confidences.values()) == pytest.approx(1.0)
+    assert all(-1e-9 <= share <= 1 for share in weighed.confidences.values())
+    assert mentioned(text, {})[0] == ""
+
+
+def test_a_long_text_is_read_at_its_ends_only():
+    text = "x" * 100_000 + "KeyError: 'total'"
+    assert len(features.read(text)) <= features.HEAD + features.TAIL + 1
+    assert features.read(text).endswith("'total'")
+
+
+def test_the_weights_are_those_of_the_committed_examples(bench: Any):
+    import router_weights  # noqa: PLC0415 - beside the benchmark
+
+    assert trained().examples == router_weights.digest(), "run: python bench/router_weights.py"
+    assert router_weights.WEIGHTS.stat().st_size <= 300_000
+
+
+def test_no_topic_stands_in_two_parts_and_there_are_enough_of_them(bench: Any):
+    import router_weights  # noqa: PLC0415 - beside the benchmark
+
+    every = router_weights.examples("train", "calibrate", "test")
+    assert len({each.text.lower() for each in every}) == len(every)
+    for label in router_weights.LABELS:
+        own = [each for each in every if each.label == label]
+        topics = {each.topic for each in own}
+        assert len({(each.topic, each.split) for each in own}) == len(topics)
+        assert len(own) >= (400 if label == NONE else 150)
+        assert len(topics) >= (40 if label == NONE else 20)
+    tested = {each.text for each in router_weights.blind()}
+    assert len(tested) >= 120
+    assert not tested & {each.text for each in every}
+
+
+async def test_words_alone_choose_well_on_topics_never_seen(bench: Any):
+    for given_, f1, recall in ((bench.examples("test"), 0.86, 0.9), (bench.blind(), 0.86, 0.9)):
+        asked = [await bench.chosen(given_, None) for _ in range(2)]
+        assert asked[0] == asked[1]
+        score = bench.scored([each.label for each in given_], bench.names(asked[0]))
+        assert score["macro_f1"] >= f1
+        assert score["out_of_scope_recall"] >= recall
+
+
+def test_the_committed_figures_keep_what_was_promised(bench: Any):
+    figures = json.loads((ROOT / "bench" / "results" / "router.json").read_text())["figures"]
+    assert bench.kept(figures) == []
+    assert {"majority", "keywords", "words", "minilm"} <= figures["test"].keys()
+    assert all(figures[part][way]["same_each_time"] for part in ("test", "blind") for way in ("words", "minilm"))
