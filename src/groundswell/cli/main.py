@@ -12,7 +12,21 @@ from typing import Annotated, Any
 
 import typer
 
-from groundswell.cli import agents, ask, collections, config, doctor, evidence, keys, lifecycle, runs, tools, up
+from groundswell.cli import (
+    agents,
+    ask,
+    collections,
+    config,
+    doctor,
+    evidence,
+    keys,
+    lifecycle,
+    models,
+    route,
+    runs,
+    tools,
+    up,
+)
 from groundswell.cli.exits import INTERRUPTED, of_error
 from groundswell.cli.groups import Group, asks_help_of_command
 from groundswell.cli.invocation import Invocation
@@ -111,7 +125,7 @@ def options(
     context.obj = Invocation(config, url, key, debug)
 
 
-for group in (up, ask, runs, evidence, collections, agents, tools, keys, lifecycle, config, doctor):
+for group in (up, ask, route, runs, evidence, collections, agents, tools, models, keys, lifecycle, config, doctor):
     group.add_to(app)
 
 
