@@ -139,7 +139,8 @@ def _causes(writer: Writer, ranked: Sequence[Hypothesis]) -> None:
             confidence=sure,
         )
     writer.block("What speaks for it:", bullets=True)
-    for each in support if writer.claims[-1]["kind"] == "inferred" else support[:0]:
+    is_inferred = not writer.claims or writer.claims[-1]["kind"] == "inferred"
+    for each in support if is_inferred else ():
         writer.say(each)
     for detail in first.finding.details:
         writer.say(detail)

@@ -7,7 +7,7 @@ from typing import Any
 
 from groundswell.backends.kube.kinds import BY_NAME, EXPECTED
 from groundswell.backends.kube.logs import digest
-from groundswell.backends.kube.shapes import Object, healthy_pod, mapping, mappings, slim, text
+from groundswell.backends.kube.shapes import Object, healthy_pod, mapping, mappings, slim, text, whole
 from groundswell.core.manifests import SEPARATOR, written
 from groundswell.core.records import Blind, ClusterEvidence, Excerpt, Listed, LogDigest
 
@@ -75,7 +75,7 @@ def event_of(item: Object) -> Object:
         "type": text(item.get("type")) or "Normal",
         "reason": text(item.get("reason")),
         "message": " ".join(text(item.get("message") or item.get("note")).split())[:1000],
-        "count": int(series.get("count") or item.get("count") or item.get("deprecatedCount") or 1),
+        "count": max(whole(series.get("count")), whole(item.get("count")), whole(item.get("deprecatedCount")), 1),
         "first": text(item.get("firstTimestamp") or item.get("eventTime") or created),
         "last": text(last or created),
     }

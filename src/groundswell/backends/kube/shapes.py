@@ -64,6 +64,11 @@ def text(value: Any) -> str:
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 
+def whole(value: Any) -> int:
+    """A whole number, whatever stands there."""
+    return value if isinstance(value, int) else 0
+
+
 def present(**values: Any) -> Object:
     """The values that say something."""
     return {key: value for key, value in values.items() if value not in (None, "", [], {})}

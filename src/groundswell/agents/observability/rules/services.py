@@ -145,7 +145,7 @@ def _port(world: World, service: Thing) -> Finding | None:
     pods = [pod for pod in world.selected(namespace, of(service.spec, "selector")) if ready(pod)]
     if not pods:
         return None
-    numbers = {each.get("port") for pod in pods for c in pod.containers for each in rows(c, "ports")}
+    numbers = {number(each.get("port")) for pod in pods for c in pod.containers for each in rows(c, "ports")}
     names = {
         str(each.get("name")) for pod in pods for c in pod.containers for each in rows(c, "ports") if each.get("name")
     }
@@ -153,6 +153,8 @@ def _port(world: World, service: Thing) -> Finding | None:
         target = port.get("targetPort", port.get("port"))
         if isinstance(target, str) and target.isdigit():
             target = int(target)
+        if not isinstance(target, int | str):
+            continue
         wrong = target not in (names if isinstance(target, str) else numbers)
         if not wrong or (isinstance(target, int) and not numbers):
             continue
