@@ -76,17 +76,27 @@ def _sentences(text: str, known: Mapping[str, Known]) -> Iterator[Said]:
     words = words[aside.end() :] if aside else words
     inferred = _INFERRED.match(words)
     words = words[inferred.end() :] if inferred else words
-    for sentence in _SENTENCE.split(words):
-        sentence = sentence.strip().strip("*_")
-        if not sentence:
-            continue
-        citations = tuple(c for item in items if (c := _citation(item, sentence, known)) is not None)
-        claim = Claim(
-            text=sentence if sentence[-1] in ".!?" else f"{sentence}.",
-            kind="inferred" if inferred else "observed",
-            citations=tuple(dict.fromkeys(citations)),
-        )
-        yield Said(claim, aside.group(1).upper() if aside else "")
+    sentence = words.strip().strip("*_")
+    if not sentence:
+        return
+    citations = tuple(c for item in items if (c := _citation(item, sentence, known)) is not None)
+    claim = Claim(
+        text=f"{sentence}." if sentence[-1].isalnum() or sentence[-1] == "`" else sentence,
+        kind="inferred" if inferred else "observed",
+        citations=tuple(dict.fromkeys(citations)),
+    )
+    yield Said(claim, aside.group(1).upper() if aside else "")
+
+
+def pieces(said: Said) -> list[Said]:
+    """A claim of several sentences as one claim each: what is true of it may stand without the rest."""
+    texts: list[str] = []
+    for text in _SENTENCE.split(said.claim.text):
+        if texts and texts[-1].count("“") > texts[-1].count("”"):
+            texts[-1] = f"{texts[-1]} {text}"  # within a quotation there are no sentences of ours
+        else:
+            texts.append(text)
+    return [Said(said.claim.model_copy(update={"text": text.strip()}), said.aside) for text in texts if text.strip()]
 
 
 def _citation(item: re.Match[str], sentence: str, known: Mapping[str, Known]) -> Citation | None:
@@ -97,7 +107,7 @@ def _citation(item: re.Match[str], sentence: str, known: Mapping[str, Known]) ->
         return None
     text = shown.evidence.text
     given = next((quote for quote in quotes if quote), "")
-    span = _found(text, given.replace('\\"', '"')) if given else _best(text, sentence)
+    span = (_found(text, given) or _found(text, given.replace('\\"', '"'))) if given else _best(text, sentence)
     if span is None:  # it is kept as it was said, for grounding to refuse
         return Citation(evidence=shown.evidence.digest, source=shown.source, quote=given or sentence)
     start, end = span
@@ -106,9 +116,11 @@ def _citation(item: re.Match[str], sentence: str, known: Mapping[str, Known]) ->
 
 
 def _found(text: str, quote: str) -> tuple[int, int] | None:
-    words = quote.strip(" .…").split()
-    match = re.search(r"\s+".join(map(re.escape, words)), text) if words else None
-    return match.span() if match else None
+    for words in (quote.split(), quote.strip(" .…").split()):  # a model ends what it cuts with dots
+        match = re.search(r"\s+".join(map(re.escape, words)), text) if words else None
+        if match is not None:
+            return match.span()
+    return None
 
 
 def _best(text: str, sentence: str) -> tuple[int, int] | None:

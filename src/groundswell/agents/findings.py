@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from groundswell.agents import conversation
-from groundswell.agents.cited_text import Known, Said, claims_in
+from groundswell.agents.cited_text import Known, Said, claims_in, pieces
 from groundswell.agents.conversation import Evidences
 from groundswell.agents.drafts import Block, Draft
 from groundswell.agents.grounding import grounded
@@ -46,7 +46,7 @@ async def found_first(draft: Draft, read: ReadEvidence, evidences: Evidences, wi
             if evidence is None:
                 continue
             number = evidences.number(evidence.digest, evidence.source, evidence.text)
-            quote = " ".join(citation.quote.split())[:160].replace('"', "'")
+            quote = " ".join(citation.quote.split())[:240].replace('"', '\\"')
             marks.append(f'[{number} "{quote}"]')
             if number not in texts and room > 0:
                 texts[number] = f"{number} {evidence.source}\n{evidence.text[: min(LONGEST, room)]}"
@@ -77,6 +77,8 @@ async def merged(
         sources = all_places.setdefault(each.evidence.digest, [])
         if each.source not in sources:
             sources.append(each.source)
+    kept, _ = grounded([each.claim for each in said], evidence, all_places)
+    said = [piece for i, each in enumerate(said) for piece in ([each] if i in kept else pieces(each))]
     claims = [each.claim for each in said]
     kept, _ = grounded(claims, evidence, all_places)
     if not kept:

@@ -23,9 +23,10 @@ class SharedEmbedder:
     def taken(self, settings: Settings, data: DataDir) -> Choice:
         """What `[embeddings]` picks; nothing is loaded before its first use."""
         if self._choice is None:
-            embeddings = settings.embeddings
-            key = embeddings.key.get_secret_value() if embeddings.key else ""
-            self._choice = choose(embeddings.url, models=data.models, model=embeddings.model, key=key)
+            embeddings, role = settings.embeddings, settings.models.get("embed")
+            chosen = role if role is not None and embeddings.url == "auto" else embeddings
+            key = chosen.key.get_secret_value() if chosen.key else ""
+            self._choice = choose(chosen.url, models=data.models, model=chosen.model, key=key)
         self._users += 1
         return self._choice
 
@@ -41,7 +42,7 @@ class SharedEmbedder:
 def better(settings: Settings, data: DataDir) -> Path | None:
     """The folder where MiniLM is to be made; None where it is there, cannot run, or is not wanted."""
     folder = data.models / MINILM_FOLDER
-    wanted = settings.embeddings.url in ("auto", "minilm:")
+    wanted = settings.embeddings.url in ("auto", "minilm:") and "embed" not in settings.models
     return folder if wanted and not minilm.built(folder) and not minilm.missing_packages() else None
 
 
