@@ -174,7 +174,8 @@ def test_a_question_is_read_by_the_kind_of_answer_it_wants(question: str, kind: 
 
 
 def test_what_can_be_quoted_stands_word_for_word_in_its_passage() -> None:
-    text = "Intro line:\n\n- one thing,\n  continued\n- another\n\nFirst. Second e.g. this.\n\n```\nrun it\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n"
+    text = "Intro line:\n\n- one thing,\n  continued\n- another\n\nFirst. Second e.g. this.\n\n"
+    text += "```\nrun it\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n"
     found = spans(text)
     assert [span.kind for span in found] == ["sentence", "item", "item", "sentence", "sentence", "code", "row"]
     assert all(" ".join(span.text.split()) in " ".join(text.split()) for span in found)

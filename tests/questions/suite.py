@@ -19,6 +19,8 @@ import groundswell
 from groundswell.agents.web.graph import agent
 from groundswell.backends.databases.collections import CollectionStore
 from groundswell.backends.databases.connections import Database
+from groundswell.backends.databases.embedded import ROLE, EmbeddedPostgres
+from groundswell.backends.databases.migrations import migrate
 from groundswell.backends.documents.library import Desk, Library
 from groundswell.backends.models.minilm import MiniLMEmbedder
 from groundswell.backends.models.wordllama import WordLlamaEmbedder
@@ -143,16 +145,13 @@ async def scored(desk: Desk, asked: list[Question]) -> tuple[Score, Score]:
             ours.abstained += good
             floor.abstained += not snippet
         if not good:
-            ours.wrong.append(
-                f"{question.ask}\n    wanted {question.any or 'nothing'}: got {answer.text[:220]!r} {answer.missing[:1]} dropped={answer.dropped}"
-            )
+            wanted = question.any or "nothing"
+            got = f"{answer.text[:220]!r} {answer.missing[:1]} dropped={answer.dropped}"
+            ours.wrong.append(f"{question.ask}\n    wanted {wanted}: got {got}")
     return ours, floor
 
 
 async def main(words: list[str]) -> None:
-    from groundswell.backends.databases.embedded import ROLE, EmbeddedPostgres
-    from groundswell.backends.databases.migrations import migrate
-
     named = words[words.index("--embeddings") + 1] if "--embeddings" in words else "wordllama:"
     embedders: dict[str, Callable[[str], Embedder | None]] = {
         "minilm": lambda folder: MiniLMEmbedder(Path(folder)),
@@ -172,11 +171,11 @@ async def main(words: list[str]) -> None:
                 began = time.monotonic()
                 ours, floor = await scored(desk, asked)
                 took = (time.monotonic() - began) / len(asked)
-                print(f"embeddings {scheme}, {len(asked)} questions, {took * 1000:.0f} ms each")
-                print(f"web agent          {ours}")
-                print(f"top search snippet {floor}")
+                print(f"embeddings {scheme}, {len(asked)} questions, {took * 1000:.0f} ms each")  # noqa: T201
+                print(f"web agent          {ours}")  # noqa: T201
+                print(f"top search snippet {floor}")  # noqa: T201
                 if "--quiet" not in words:
-                    print("\n".join(ours.wrong))
+                    print("\n".join(ours.wrong))  # noqa: T201
             await database.close()
         finally:
             await server.stop()

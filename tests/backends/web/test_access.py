@@ -18,7 +18,8 @@ from groundswell.backends.web.searxng import SearxNG
 from groundswell.backends.web.wikipedia import Wikipedia
 from groundswell.core.errors import ConfigError, Denied, LimitReached, NotFound, ToolFailed, Unavailable
 
-PAGE = "<html><head><title>Tides</title></head><body><article><h1>Tides</h1><p>High water is at noon on most days.</p></article></body></html>"
+PAGE = "<html><head><title>Tides</title></head><body><article><h1>Tides</h1>"
+PAGE += "<p>High water is at noon on most days.</p></article></body></html>"
 BOUNDS = Bounds(seconds=2.0, bytes=100_000)
 
 
@@ -240,8 +241,14 @@ def test_an_address_that_can_be_read_in_two_ways_is_refused(url: str) -> None:
         checked(url)
 
 
-WIKIPEDIA = '{"batchcomplete":true,"continue":{"sroffset":1,"continue":"-||"},"query":{"searchinfo":{"totalhits":2},"search":[{"ns":0,"title":"Tide table","pageid":7,"snippet":"a <span class=\\"searchmatch\\">tide</span> &amp; its time"}]}}'
-SEARXNG = '{"query":"tide","number_of_results":0,"results":[{"url":"https://a.example/t","title":"T","content":"about","engine":"x","score":1.0},{"url":"file:///etc/passwd","title":"no"}],"answers":[],"infoboxes":[],"suggestions":[],"unresponsive_engines":[]}'
+WIKIPEDIA = '{"batchcomplete":true,"continue":{"sroffset":1,"continue":"-||"},"query":{"searchinfo":{"totalhits":2},'
+WIKIPEDIA += '"search":[{"ns":0,"title":"Tide table",'
+WIKIPEDIA += '"pageid":7,"snippet":"a <span class=\\"searchmatch\\">tide</span> &amp; its time"}]}}'
+SEARXNG = '{"query":"tide","number_of_results":0,"results":[{"url":"https://a.example/t",'
+SEARXNG += '"title":"T","content":"about","engine":"x","score":1.0},'
+SEARXNG += (
+    '{"url":"file:///etc/passwd","title":"no"}],"answers":[],"infoboxes":[],"suggestions":[],"unresponsive_engines":[]}'
+)
 
 
 async def test_wikipedia_is_searched_through_its_api(there: Site, access: WebAccess) -> None:

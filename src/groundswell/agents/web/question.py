@@ -11,9 +11,10 @@ _ASIDE = frozenset(
     """please tell know want would could need like find look show give explain describe say says said mean means thing
     way ways question answer anyone someone somebody people person one ones us our my your me kind sort exactly
     currently now today actually really lot many much long often far old big high get gets got use used using do does
-    work happen happens back per whole take takes there's what's according page pages documentation docs document say information info""".split()  # noqa: SIM905
+    work happen happens back per whole take takes there's what's according page pages
+    documentation docs document say information info""".split()  # noqa: SIM905
 )
-_SAYING = frozenset({"own", "without"})  # of the stop words, those that say something
+_SAYING = frozenset({"own", "without"})  # stop words that say something
 _THINGS = (
     "command|flag|option|switch|environment variable|setting|variable|function|method|decorator|class|parameter|"
     "argument|key|field|header|endpoint|attribute|code|module|package|file|exception|hook"
@@ -58,7 +59,8 @@ _PATTERNS = {
         r"^(?:and |but |so |also )?(?:is|are|was|were|do|does|did|can|could|may|must|should|will|would|has|have|am)\b",
     ),
     "list": (
-        r"\b(?:which|what) (?:\w+ ){0,3}(?:are|were|formats|kinds|types|languages|platforms|browsers|methods|options)\b",
+        r"\b(?:which|what) (?:\w+ ){0,3}(?:are|were|formats|kinds|types|languages|platforms|"
+        r"browsers|methods|options)\b",
         r"\blist\b|\bname the\b",
     ),
     "definition": (
@@ -69,12 +71,17 @@ _PATTERNS = {
 _KINDS = tuple((kind, re.compile("|".join(found), re.IGNORECASE)) for kind, found in _PATTERNS.items())
 # what a question of a kind calls the thing it asks for: its answer need not use the word
 _OF_KIND = {
-    "command": frozenset(stem(word) for word in re.findall(r"\w+", _THINGS)),
-    "date": frozenset({"year", "date", "day", "month", "time"}),
-    "version": frozenset({"version", "releas"}),
-    "duration": frozenset({"minut", "hour", "day", "week", "month", "year", "second", "fast", "time"}),
-    "number": frozenset({"number", "percentag", "percent", "amount", "status"}),
-    "place": frozenset({"place", "path", "city", "country", "region", "build", "room"}),
+    kind: frozenset(map(stem, re.findall(r"\w+", words)))
+    for kind, words in {
+        "command": _THINGS,
+        "date": "year date day month time",
+        "version": "version release",
+        "duration": "minute hour day week month year second fast time",
+        "number": "number percentage percent amount status code port value",
+        "amount": "much amount",
+        "place": "place path city country region building room",
+        "length": "far",
+    }.items()
 }
 _HOW = re.compile(
     r"\bhow (?:quickly|soon|often|frequently|long|old|late|early|fast|large|big|high|deep)\b", re.IGNORECASE
@@ -85,7 +92,8 @@ _COUNTED = re.compile(
     re.IGNORECASE,
 )
 _SYNTHESIS = re.compile(
-    r"\b(?:summari[sz]e|compare|pros and cons|write (?:me|a|an)|draft|translate|recommend|advise|rewrite|which is better|"
+    r"\b(?:summari[sz]e|compare|pros and cons|write (?:me|a|an)|draft|translate|recommend|"
+    r"advise|rewrite|which is better|"
     r"what do you think|brainstorm|design)\b",
     re.IGNORECASE,
 )

@@ -20,7 +20,7 @@ from groundswell.core.records import Passage
 
 KEPT = 24  # units that are looked at closely
 COVER, KIND, NEAR, RANK = 0.66, 0.16, 0.14, 0.04  # what each counts for
-THRESHOLD = 0.66  # below it nothing is an answer
+THRESHOLD = 0.64  # below it nothing is an answer
 LOST = 0.34  # of the score, for a whole word of the question that is nowhere
 NEAREST, FARTHEST = 0.70, 0.15  # cosines that count as the same, and as nothing
 _IN_UNIT, _IN_FRAME, _IN_HEADING, _IN_TITLE, _BESIDE, _NEARBY, _IN_PASSAGE = 1.0, 0.9, 0.88, 0.75, 0.65, 0.6, 0.35

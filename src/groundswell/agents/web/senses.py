@@ -63,6 +63,10 @@ claim request apply ask demand
 get obtain receive pick collect fetch
 finish complete end done ready
 accept take
+sick sickness ill illness
+wage salary pay
+fine penalty
+notify inform tell announce report
 freeze frozen froze
 internet network online offline connection
 availability available uptime reach reachable
@@ -120,6 +124,13 @@ _PHRASES = tuple(
         (r"\b(?:not allowed|must not|may not|forbidden|never)\b", "allow forbid safe"),
         (r"\b(?:instead of|in place of|replaced by|replaces)\b", "replace"),
         (r"\bby default\b", "default"),
+        (r"\d\s?(?:kg|g|lbs?|tons?|tonnes?|grams?|kilograms?|pounds?|ounces?)\b", "weight weigh heavy"),
+        (r"\d\s?°\s?[CF]?", "temperature hot cold warm"),
+        (r"[$€£]\s?\d|\d\s?(?:EUR|USD|GBP|CHF|euros?|dollars?)\b", "price cost"),
+        (r"\d\s?(?:[KMGTP]i?B|bytes)\b", "size storage space memory"),
+        (r"\d\s?(?:knots|km/h|mph|m/s|kn)\b", "speed fast"),
+        (r"\d\s?(?:people|persons|passengers|seats|guests)\b", "capacity hold"),
+        (r"\d\s?(?:mm|cm|m|km|met(?:re|er)s?|feet|ft|inch(?:es)?|miles?)\b", "length distance"),
         (r"\b(?:around the clock|at all hours|at any time)\b", "open hour"),
     )
 )

@@ -21,6 +21,7 @@ SUFFIXES = {
     ".htm": "text/html",
     ".xhtml": "application/xhtml+xml",
 }
+READER = b"1"  # of a page: another one reads all pages again
 FILE_BYTES = 4 * 2**20
 _HIDDEN = frozenset({"node_modules", "__pycache__", "venv"})
 
@@ -100,7 +101,7 @@ def read_files(folder: str, paths: Sequence[str], known: dict[str, str]) -> list
         if len(body) > FILE_BYTES:
             out.append(Read(path, problem="too large", sentence=f"{path} is larger than {FILE_BYTES:,} bytes"))
             continue
-        digest = hashlib.sha256(body).hexdigest()
+        digest = digest_of(body)
         if known.get(path) == digest:
             out.append(Read(path, digest=digest))
             continue
@@ -113,9 +114,14 @@ def _bytes(file: Path) -> bytes:
         return opened.read(FILE_BYTES + 1)
 
 
+def digest_of(body: bytes) -> str:
+    """What says whether a page has to be read again."""
+    return hashlib.sha256(READER + body).hexdigest()
+
+
 def read_page(raw: Raw) -> Read:
     """One page as passages."""
-    digest = hashlib.sha256(raw.body).hexdigest()
+    digest = digest_of(raw.body)
     try:
         text = read(raw.body, raw.url, raw.media_type, raw.charset, links=raw.links)
     except GroundswellError as error:

@@ -14,7 +14,8 @@ _TABLE = re.compile(r"^\s*\|.*\|\s*$|^\s*[-:| ]+\|[-:| ]+$")
 _RULE = re.compile(r"^\s*\|?[\s:|-]*-{2,}[\s:|-]*\|?\s*$")
 _ITEM = re.compile(r"^\s*(?:[-*+•]|\d+[.)])\s")
 _DEFINES = re.compile(
-    r"^\.\. (?:\w+:)?(?:data|function|class|method|attribute|option|envvar|confval|setting|exception|decorator)::\s+(\S.*)$"
+    r"^\.\. (?:\w+:)?(?:data|function|class|method|attribute|option|envvar|confval|setting|"
+    r"exception|decorator)::\s+(\S.*)$"
 )
 _DEEPEST = 9  # of headings: what reStructuredText describes piece by piece
 _MARKUP = re.compile(r"[`*_]+|\[([^\]]*)\]\([^)]*\)|:\w+:`([^`<]*)(?:\s*<[^>]*>)?`|\s*\{#[^}]*\}|<[^>]+>")
