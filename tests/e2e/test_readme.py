@@ -49,7 +49,7 @@ def test_every_command_to_try_next_runs_as_printed(started: tuple[Home, str]) ->
     home, said = started
     assert "A first question, about this checkout:" in said
     commands = re.findall(r"^  [a-z ]+?  +(\S*groundswell .*)$", said.partition("Try next:")[2], re.M)
-    assert len(commands) == 5, said
+    assert len(commands) == 7, said
     for command in commands:
         done = run(home, command)
         assert done.returncode == 0, (command, done)
