@@ -24,7 +24,7 @@ IDENTITY = ("-c", "user.name=Groundswell", "-c", "user.email=sample@groundswell.
 OF_CHECKOUT = ("Where is Redactor defined, and who uses it?", "What does src/groundswell/core/errors.py do?")
 INCIDENT = PACKAGE / "data" / "incident"
 SHELF, PAGES = "harbour", {"pages": f"path:{PACKAGE / 'data' / 'pages'}"}
-OF_INCIDENT = "Why is checkout failing?"
+OF_INCIDENT = "Why does the board show no tides?"
 OF_PAGES = "What does a night in summer cost for a boat of 10 m?"
 ABOUT_PAGES = "When is the harbour office open?"
 OF_SAMPLE = ("Where is next_high_water defined, and who calls it?", "What does harbour/retry.py do?")
