@@ -165,10 +165,10 @@ def _observed(writer: Writer, quotes: Sequence[Quote | None]) -> list[Statement]
     """Plain observations of what a sentence cites: an inference needs some of it to be observed."""
     found: list[Statement] = []
     for quote in quotes:
-        if quote is None or quote.line or quote.words.startswith("name: "):
+        if quote is None or quote.words.startswith("name: "):
             continue
         where = quote.excerpt.source.removeprefix("k8s:")
-        plain = statement(f"`{where}`: {quoted(quote.words)}", quote)
+        plain = statement(quoted(quote.words) if quote.line else f"`{where}`: {quoted(quote.words)}", quote)
         if writer.bears(plain):
             found.append(plain)
     return found

@@ -45,7 +45,7 @@ def _blind(world: World, scaler: Thing, about: Ref, bad: dict[str, object]) -> F
         headline=statement(
             [
                 f"{scaler.ref} does not scale {about}, because {why}: {quoted(message)}",
-                f"{scaler.ref} for {about.name}: {quoted(message)}",
+                f"{scaler.ref} is held up, because {_plainly(cause)}: {quoted(message)}",
                 f"{scaler.ref}: {quoted(message or reason)}",
             ],
             field_of(scaler, message, f"reason: {reason}"),
@@ -62,6 +62,16 @@ def _blind(world: World, scaler: Thing, about: Ref, bad: dict[str, object]) -> F
         next=f"kubectl -n {scaler.ref.namespace} describe hpa {scaler.ref.name}",
         since=str(bad.get("since", "")),
     )
+
+
+def _plainly(cause: str) -> str:
+    """The same in words that deny nothing."""
+    words = {
+        "autoscaler.requests": "its pods leave a resource request out",
+        "autoscaler.metrics": "it waits for metrics",
+        "autoscaler.target": "it waits for its target",
+    }
+    return words.get(cause, "it is blind")
 
 
 def _at_end(scaler: Thing, about: Ref) -> Finding:

@@ -108,7 +108,10 @@ def _crash(world: World, found: Ended, complaint: Complaint | None) -> Finding:
         elif what:
             words = [f"{head} ends by {what}", f"{head} ends"]
         else:
-            words = [f"{head} ends without a word in its log of why", f"{head} ends, and its log was not seen"]
+            has_log = any(log.lines for log in logs_of(world, pod, found.name))
+            words = [
+                f"{head} ends without a word in its log of why" if has_log else f"{head} ends, and its log was not seen"
+            ]
             words.append(f"{head} ends")
         tail = [line_of(log.lines[-1]) for log in logs_of(world, pod, found.name)[-1:] if log.lines]
         finding.headline = statement([f"{each}." for each in words], *cites, *tail)
