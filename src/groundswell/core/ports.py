@@ -87,8 +87,8 @@ class Documents(Protocol):
         """Passages about something, best first; without names, from the collections that the run looks at."""
         ...
 
-    async def compare(self, query: str, texts: Sequence[str]) -> list[float]:
-        """How near each text is to the query, from -1 to 1; nothing where there is no embedder."""
+    async def compare(self, queries: Sequence[str], texts: Sequence[str]) -> list[list[float]]:
+        """For each query how near each text is to it, from -1 to 1; nothing where there is no embedder."""
         ...
 
     async def fill(self, name: str, *, pages: int = 500) -> Filled:
