@@ -30,7 +30,7 @@ def route(
     source: SourceOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one object.")] = False,
 ) -> None:
-    """Show which agent would answer a question, how sure that is, and why; nothing is run.
+    """Show which agent would answer, and why; nothing is run.
 
     Exit codes: 0 an agent would, 3 none would: the question would be asked back.
     """

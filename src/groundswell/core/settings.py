@@ -112,8 +112,8 @@ class RouterSettings(Section):
 
     fallback: str = Field(
         default="ask",
-        pattern=r"^(?:ask|llm:(?:planner|code|small))$",
-        description="What no agent does: `ask` asks back; `llm:planner` lets that model chat, marked ungrounded.",
+        pattern=r"^(?:ask|llm:planner)$",
+        description="What no agent does: `ask` asks back; `llm:planner` lets that model chat, said to be ungrounded.",
     )
     threshold: float | None = Field(
         default=None, ge=0, le=1, description="The confidence from which an agent is chosen; unset: the trained one."

@@ -25,6 +25,7 @@ LEADS = {  # what is said first, by what the text is seen to be
 }
 LEAVES, STAYS = 0.9, 0.05  # a follow-up leaves its thread's agent for one this sure, if its own is less than this
 LEAVING_WORDS = 4
+BEYOND = 0.5  # the confidence of `none` from which a text is out of scope, rather than unclear
 WORDS_READ = 4000  # characters: more is not read anyway
 
 
@@ -147,7 +148,7 @@ class Chooser:
     def _abstained(self, weighed: Weighed) -> Route:
         """A question back, which names what the agents can do."""
         none = weighed.confidences[NONE]
-        if none >= 0.5:
+        if none >= BEYOND:
             why = self._why(weighed, NONE)
             reason = "nothing an agent here answers" + (f": it {why}" if why else "")
             lead = next((text for said, text in LEADS.items() if said in why), LEAD)

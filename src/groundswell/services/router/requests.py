@@ -1,7 +1,9 @@
 """What a request says beside its words: a mention, a thread to go on with, an answer to what was asked back."""
 
 import re
+from collections.abc import Mapping
 
+from groundswell.core.agent import Agent
 from groundswell.core.errors import Invalid
 from groundswell.core.records import Message, NewRun, Route, Run
 from groundswell.services.router.choice import Asked, Chooser, mentioned
@@ -9,13 +11,15 @@ from groundswell.services.router.choice import Asked, Chooser, mentioned
 ONLY_A_NAME = re.compile(r"\W*(?:(?:the|use|ask)\W+)?([A-Za-z][\w-]*)(?:\W+(?:agent|one|please))*\W*")
 
 
-async def routed(request: NewRun, earlier: Run | None, chooser: Chooser) -> tuple[NewRun, Route]:
+async def routed(
+    request: NewRun, earlier: Run | None, chooser: Chooser, agents: Mapping[str, Agent]
+) -> tuple[NewRun, Route]:
     """The agent for a request that names none, and the request as it gets it; `earlier` is its thread's last run."""
     message = _last_said(request)
     question = "\n".join(part.text for part in message.parts if part.kind == "text")
-    name, rest = mentioned(question, chooser.agents)
+    name, rest = mentioned(question, agents)
     asked_back = earlier is not None and not earlier.agent
-    if asked_back and not name and (match := ONLY_A_NAME.fullmatch(question)) and match[1].lower() in chooser.agents:
+    if asked_back and not name and (match := ONLY_A_NAME.fullmatch(question)) and match[1].lower() in agents:
         name, rest = match[1].lower(), ""
     if name:
         route = Route(agent=name, confidence=1.0, reason=f"the question names @{name}")

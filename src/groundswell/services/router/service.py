@@ -42,12 +42,13 @@ from groundswell.runtime.keys import CallerToken, RunToken
 from groundswell.runtime.service import Caller, Service, WorkerCaller, opened_of
 from groundswell.runtime.sse import stream
 from groundswell.services.router import relays
-from groundswell.services.router.choice import Chooser
+from groundswell.services.router.choice import BEYOND, Chooser
 from groundswell.services.router.meanings import Meanings
 from groundswell.services.router.requests import routed
 
 routes = APIRouter(prefix="/v1", tags=["runs"])
 internal = APIRouter(prefix="/internal", include_in_schema=False)
+CHAT = "chat"  # the agent that talks without evidence
 
 
 @dataclass
@@ -78,7 +79,17 @@ class Router:
             self.agent(request.agent)
             return request, Route(agent=request.agent, confidence=1.0, reason="named by the caller")
         earlier = (await self.runs.listed(tenant, thread=request.thread, limit=1))[0] if request.thread else []
-        return await routed(request, earlier[0] if earlier else None, self.chooser)
+        request, route = await routed(request, earlier[0] if earlier else None, self.chooser, self.agents)
+        return request, self._or_chat(route)
+
+    def _or_chat(self, route: Route) -> Route:
+        """What is out of scope may be plain chat, where the settings say so and there is a model for it."""
+        settings = self.base.settings
+        chats = settings.router.fallback == "llm:planner" and "planner" in settings.models and CHAT in self.agents
+        if route.agent or not chats or route.confidence < BEYOND:
+            return route
+        reason = f"{route.reason}; a model chats, as [router] fallback says"
+        return route.model_copy(update={"agent": CHAT, "reason": reason, "question": ""})
 
     def agent(self, name: str) -> Agent:
         """An agent by name; raises NotFound."""
@@ -150,7 +161,11 @@ async def opened(base: Base) -> AsyncGenerator[Router]:
             Journal(database),
             agents,
             discovery.tools(),
-            Chooser(agents, meanings.of if meanings.there else None, base.settings.router.threshold),
+            Chooser(
+                {name: agent for name, agent in agents.items() if agent.tools},
+                meanings.of if meanings.there else None,
+                base.settings.router.threshold,
+            ),
         )
     finally:
         await base.embedder.given_back()
