@@ -1,8 +1,10 @@
 """Any OpenAI client talks to the agents, and to the models: tried with the official one, over a whole platform."""
 
 import asyncio
+import re
 import shutil
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from importlib import resources
 from pathlib import Path
@@ -12,6 +14,9 @@ import httpx2
 import openai
 import pytest
 
+from groundswell.backends.databases.relays import Relays
+from groundswell.backends.databases.runs import Accepted
+from groundswell.core.records import Limits, Message, NewRun, Part, Route
 from groundswell.core.settings import load
 from groundswell.runtime.platform import Running, run
 from groundswell.testing import Say, ScriptedModel
@@ -283,3 +288,60 @@ async def test_an_engine_that_refuses_is_an_error_and_the_run_failed(
     with pytest.raises(openai.UnprocessableEntityError, match="too hot"):
         await client.chat.completions.create(model="llm:planner", messages=messages, temperature=2)
     assert (await ended(http, (await latest(http))["id"]))["status"] == "failed"
+
+
+async def test_the_command_line_lists_and_tests_models(modelled: Running, mouth: Mouth) -> None:
+    def says(body: dict[str, Any]) -> Say | str:
+        if body.get("tools"):
+            return Say(calls=[("city_time", {"city": "Paris"}), ("city_time", {"city": "Tokyo"})])
+        return '{"colour": "red"}' if body.get("response_format") else "one two three four five six seven"
+
+    mouth.says = says
+    assert modelled.instance is not None
+
+    async def told(*words: str) -> str:
+        platform = ["--url", modelled.instance.url, "--key", modelled.base.local_key] if modelled.instance else []
+        command = [sys.executable, "-P", "-m", "groundswell.cli.main", *platform, "models", *words]
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        out, _ = await process.communicate()
+        assert process.returncode == 0
+        return out.decode()
+
+    assert "scripted" in await told("list")
+    report = await told("test", "planner")
+    for name in ("streaming", "tool calls", "parallel calls", "JSON schema", "usage"):
+        assert re.search(rf"{name} +yes", report), report
+    assert "32,768" in report
+    assert "loop: native" in report
+
+
+async def test_a_budget_of_tokens_ends_the_loop_and_not_the_run(
+    http: httpx2.AsyncClient, repo: str, mouth: Mouth
+) -> None:
+    mouth.says = lambda body: Say(calls=[("repo_search", {"pattern": f"def {len(body['messages'])}"})])
+    request = {"input": "where is `entry_window` defined?", "agent": "coding", "sources": {"repo": repo}}
+    made = await http.post("/v1/runs", json={**request, "limits": {"tokens": 9000}})
+    run = await ended(http, made.json()["id"])
+    assert run["status"] == "succeeded"
+    assert "entry.py" in run["answer"]["text"]
+    assert run["spent"]["tokens"] <= 9000
+
+
+async def test_a_call_whose_gateway_has_gone_is_ended_by_a_worker(http: httpx2.AsyncClient, modelled: Running) -> None:
+    database = modelled.base.database("router")
+    await database.open()
+    said = Message(parts=(Part(text="a call"),))
+    new = Accepted(
+        id="run_lost",
+        tenant="local",
+        caller="local",
+        request=NewRun(input=(said,)),
+        route=Route(agent="llm:planner", confidence=1.0),
+        budget=Limits(),
+        thread="thread_lost",
+        call={"model": "planner"},
+    )
+    await Relays(database).begin(new, seconds=0)
+    await database.close()
+    run = await ended(http, "run_lost")
+    assert (run["status"], run["error"]["code"]) == ("failed", "relay_lost")

@@ -121,8 +121,10 @@ class ModelCalls:
         try:
             serving.breaker.check()
             await serving.model.ready()
-        except GroundswellError:
+        except GroundswellError as error:
             resting = True
+            if error.code != "breaker_open":
+                serving.breaker.failed()
         return ModelView(
             role=serving.role,
             model=serving.model.name,
