@@ -21,7 +21,7 @@ def work_tree(folder: Path) -> Path | None:
 
 
 def sources(repo: str, named: list[str]) -> dict[str, str]:
-    """The sources of a run. Raises ConfigError for what cannot be one."""
+    """The sources of a run: what is named, else the repository of the current folder. Raises ConfigError."""
     found: dict[str, str] = {}
     for text in named:
         kind, _, url = text.partition("=")
@@ -31,7 +31,7 @@ def sources(repo: str, named: list[str]) -> dict[str, str]:
         found[kind] = _address(url) if kind == "repo" else _cluster(url) if kind == "kubernetes" else url
     if repo:
         found["repo"] = _address(repo)
-    elif "repo" not in found and (top := work_tree(Path.cwd())):
+    elif not found and (top := work_tree(Path.cwd())):
         found["repo"] = f"path:{top}"
     return found
 
