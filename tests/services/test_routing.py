@@ -1,5 +1,6 @@
 """Which agent answers: by the highest door for runs, and by the chooser itself for what depends on who is installed."""
 
+import dataclasses
 import json
 import sys
 from collections.abc import Sequence
@@ -11,11 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from groundswell.agents import chat
 from groundswell.core.agent import Agent
+from groundswell.core.records import NewRun
+from groundswell.core.settings import load
 from groundswell.runtime import discovery
-from groundswell.services.router import features
+from groundswell.runtime.platform import Running
+from groundswell.scripted_model import ScriptedModel
+from groundswell.services.router import features, service
 from groundswell.services.router.choice import Asked, Chooser, mentioned
 from groundswell.services.router.classifier import NONE, trained
+from groundswell.testing import DirectModels, DirectTools, FakeContext, run_context
 
 ROOT = Path(__file__).parents[2]
 OURS = ("coding", "observability", "web")
@@ -174,6 +181,44 @@ async def test_any_text_gets_a_choice_whose_confidences_are_shares(text: str):
     assert sum(weighed.confidences.values()) == pytest.approx(1.0)
     assert all(-1e-9 <= share <= 1 for share in weighed.confidences.values())
     assert mentioned(text, {})[0] == ""
+
+
+@pytest.mark.parametrize(
+    ("more", "agent"),
+    [
+        ({}, ""),
+        ({"router.fallback": "llm:planner"}, ""),  # no model has that role
+        ({"router.fallback": "llm:planner", "models.planner.url": "http://127.0.0.1:9/v1"}, "chat"),
+    ],
+)
+async def test_what_is_out_of_scope_is_plain_chat_only_where_settings_and_a_model_say_so(
+    platform: Running, more: dict[str, Any], agent: str
+):
+    base = dataclasses.replace(platform.base, loaded=load(Path("nowhere"), more, {"HOME": "/nowhere"}))
+    async with service.opened(base) as router:
+        _, said = await router.routed(NewRun.model_validate({"input": "tell me a joke"}), "local")
+        assert said.agent == agent
+        _, said = await router.routed(NewRun.model_validate({"input": PODS}), "local")
+        assert said.agent == "observability"
+
+
+async def test_plain_chat_says_that_nothing_of_it_was_checked():
+    graph = chat.agent.graph.compile()
+    with ScriptedModel(["A joke."]) as model:
+        models = DirectModels({"planner": model.url})
+        context = run_context(DirectTools({}, FakeContext()), "tell me a joke", models=models)
+        ended = await graph.ainvoke({"question": "tell me a joke"}, context=context)
+        await models.close()
+    assert ended["answer"]["text"] == "A joke."
+    assert ended["answer"]["missing"] == [chat.UNGROUNDED]
+    assert ended["answer"]["claims"] == []
+
+
+async def test_plain_chat_without_its_model_is_no_answer():
+    ended = await chat.agent.graph.compile().ainvoke(
+        {"question": "tell me a joke"}, context=run_context(DirectTools({}, FakeContext()), "tell me a joke")
+    )
+    assert (ended["answer"]["text"], ended["answer"]["needs_model"]) == ("", True)
 
 
 def test_a_long_text_is_read_at_its_ends_only():

@@ -150,6 +150,7 @@ async def opened(base: Base) -> AsyncGenerator[Router]:
     database = base.database("router")
     await database.open()
     agents = discovery.agents()
+    looking = {name: agent for name, agent in agents.items() if agent.tools}  # one without tools looks at nothing
     meanings = Meanings(base.embedder.taken(base.settings, base.data).embedder)
     try:
         yield Router(
@@ -162,7 +163,7 @@ async def opened(base: Base) -> AsyncGenerator[Router]:
             agents,
             discovery.tools(),
             Chooser(
-                {name: agent for name, agent in agents.items() if agent.tools},
+                looking,
                 meanings.of if meanings.there else None,
                 base.settings.router.threshold,
             ),
