@@ -167,8 +167,7 @@ def _observed(writer: Writer, quotes: Sequence[Quote | None]) -> list[Statement]
     for quote in quotes:
         if quote is None or quote.words.startswith("name: "):
             continue
-        where = quote.excerpt.source.removeprefix("k8s:")
-        plain = statement(quoted(quote.words) if quote.line else f"`{where}`: {quoted(quote.words)}", quote)
+        plain = statement(quoted(quote.words), quote)
         if writer.bears(plain):
             found.append(plain)
     return found

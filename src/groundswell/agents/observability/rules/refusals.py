@@ -16,7 +16,7 @@ _WHY = (
     (
         "limit-range",
         r"(?:maximum|minimum) (?:cpu|memory|storage)\S* usage per|max limit to request ratio|per (?:Container|Pod) is",
-        "a limit range of its namespace forbids what it asks for",
+        "what it asks for is beyond a limit range",
     ),
     (
         "webhook.unreachable",

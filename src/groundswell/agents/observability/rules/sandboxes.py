@@ -26,14 +26,15 @@ def find(world: World) -> Iterator[Finding]:
             continue
         seen.add(about)
         hook = event.reason.endswith("Hook")
-        why = "its lifecycle hook fails" if hook else "its network or sandbox is not set up on the node"
+        why = "its lifecycle hook fails" if hook else "the set-up of its network or sandbox goes wrong"
         yield Finding(
             rule="sandboxes",
             cause="hook" if hook else "sandbox",
             about=about,
             headline=statement(
                 [
-                    f"{about} does not start, because {why}: {quoted(event.message)}",
+                    f"{about} waits to start, because {why}: {quoted(event.message)}",
+                    *([] if hook else [f"{about} waits to start, because its sandbox failed: {quoted(event.message)}"]),
                     f"{about}: {quoted(event.message)}",
                 ],
                 event_of(event),

@@ -14,7 +14,7 @@ _PREDICATES = (
         r"|didn't find available persistent volumes",
         "a volume that it claims is not bound",
     ),
-    ("schedule.zone", r"volume node affinity conflict", "its volume lies in a zone whose nodes do not fit"),
+    ("schedule.zone", r"volume node affinity conflict", "its volume lies in another zone than the nodes"),
     (
         "schedule.taint",
         r"untolerated taint|had taint|taints? that the pod didn't tolerate",
