@@ -3,6 +3,8 @@
 # ruff: noqa: E501  # the data of a case stands on one line
 
 import json
+import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -469,6 +471,31 @@ async def test_whether_one_thing_is_well_is_answered_for_that_thing() -> None:
     answer = await ask(SAMPLE, "is mooring healthy?")
     assert first(answer).startswith("Nothing is wrong here: Deployment harbour/mooring has 1 of 1")
     assert "Wrong elsewhere:" in answer.text
+
+
+JUNK: list[Any] = [None, "", 3, -1, [], {}, ["a"], [{}], {"": ""}, True, "x\ny: z", "“q”"]
+
+
+def damaged(value: Any, chance: random.Random) -> Any:
+    if chance.random() < 0.04:
+        return chance.choice(JUNK)
+    if isinstance(value, dict):
+        return {key: damaged(each, chance) for key, each in value.items() if chance.random() > 0.02}
+    return [damaged(each, chance) for each in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_objects_of_any_shape_get_an_answer_and_no_claim_without_its_evidence(seed: int, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    folder = tmp_path / "dump"
+    shutil.copytree(SAMPLE, folder)
+    for file in folder.rglob("*.json"):
+        document = json.loads(file.read_text())
+        document["items"] = [damaged(item, chance) for item in document["items"]]
+        file.write_text(json.dumps(document))
+    answer = await ask(folder, "Why does the board show no tides?")
+    assert answer.text
+    assert answer.dropped == 0
 
 
 async def test_the_same_question_gets_the_same_answer(tmp_path: Path) -> None:
