@@ -40,6 +40,12 @@ def test_a_hash_in_code_is_no_heading() -> None:
     assert len({piece.headings for piece in split("# A\n\n```\n# not one\n```\n")}) == 1
 
 
+def test_a_line_before_a_fence_is_no_heading_and_no_title() -> None:
+    text = "# Streams\n\nRun it:\n```\n})\n```\n"
+    assert read(text.encode(), "a.md", "text/markdown").title == "Streams"
+    assert {piece.headings for piece in split(text)} == {("Streams",)}
+
+
 def test_later_rows_of_a_long_table_keep_its_head() -> None:
     rows = "\n".join(f"| row {number} | {number * 7} |" for number in range(400))
     pieces = split(f"| name | value |\n| --- | --- |\n{rows}\n")

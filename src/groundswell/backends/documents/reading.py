@@ -21,7 +21,7 @@ SUFFIXES = {
     ".htm": "text/html",
     ".xhtml": "application/xhtml+xml",
 }
-READER = b"1"  # of a page: another one reads all pages again
+READER = b"2"  # of a page: another one reads all pages again
 FILE_BYTES = 4 * 2**20
 _HIDDEN = frozenset({"node_modules", "__pycache__", "venv"})
 

@@ -11,6 +11,7 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 import trafilatura
 from selectolax.lexbor import LexborHTMLParser
 
+from groundswell.backends.web.passages import split
 from groundswell.core.errors import ToolFailed
 from groundswell.core.redaction import redact
 
@@ -18,8 +19,6 @@ _HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body|article|main|div|p|h1)[
 _META = re.compile(rb"<meta[^>]+charset=[\"']?([\w-]+)", re.IGNORECASE)
 _FRONT = re.compile(r"\A---\r?\n(.*?)\r?\n---\r?\n", re.DOTALL)
 _FIELD = re.compile(r"^(title|date|updated|lastmod|last_updated)\s*:\s*[\"']?(.*?)[\"']?\s*$", re.MULTILINE)
-_HEADING = re.compile(r"^#\s+(.+?)\s*#*$", re.MULTILINE)
-_UNDERLINED = re.compile(r"^(?P<title>\S.*)\n(?P<line>[=\-~^*#\"'+`]{3,})[ \t]*$", re.MULTILINE)
 _UPDATED = re.compile(
     r"\b(?:last\s+(?:updated|modified|reviewed|changed)|updated|effective|published|as\s+of|date)\b\W{1,4}(?:on\s+)?"
     r"(\d{4}-\d{2}-\d{2}|\d{1,2}\s+[A-Z][a-z]+\s+\d{4}|[A-Z][a-z]+\s+\d{1,2},?\s+\d{4})",
@@ -78,11 +77,7 @@ def _plain(text: str) -> Text:
     text = redact(text.replace("\r\n", "\n").replace("\r", "\n"))
     front = _FRONT.match(text)
     fields = dict(_FIELD.findall(front.group(1))) if front else {}
-    heading, underlined = _HEADING.search(text), _UNDERLINED.search(text)
-    title = fields.get("title", "")
-    if not title and (heading or underlined):
-        first = min((m for m in (heading, underlined) if m), key=lambda match: match.start())
-        title = first.group(1).strip()
+    title = fields.get("title", "") or next((piece.headings[0] for piece in split(text) if piece.headings), "")
     stated = next((fields[name] for name in ("updated", "lastmod", "last_updated", "date") if name in fields), "")
     return Text(text, title[:200], day(stated) or _stated_day(text), is_verbatim=True)
 

@@ -8,7 +8,7 @@ SIZE = 1100  # characters that a passage aims at
 LARGEST = 4000  # of one block; what is longer is cut between its lines
 MOST = 4000  # passages of one page
 _ATX = re.compile(r"^(#{1,6})\s+(\S.*?)\s*#*\s*$")
-_LINE_BELOW = re.compile(r"^([=\-~^*#\"'+`.:_])\1{2,}\s*$")
+_LINE_BELOW = re.compile(r"^([=\-~^*#\"'+.:_])\1{2,}\s*$")
 _FENCE = re.compile(r"^\s*(`{3,}|~{3,})")
 _TABLE = re.compile(r"^\s*\|.*\|\s*$|^\s*[-:| ]+\|[-:| ]+$")
 _RULE = re.compile(r"^\s*\|?[\s:|-]*-{2,}[\s:|-]*\|?\s*$")
