@@ -125,7 +125,8 @@ class Classifier:
         best = sorted(weighed, key=lambda word: -weighed[word])[:MOST_WORDS]
         named = [word for word in seen.words if word in best and weighed[word] > LEAST]
         mentions = [f"mentions {_listed(list(dict.fromkeys(named)))}"] if named else []
-        return mentions + list(dict.fromkeys(phrases))[:2]
+        kept = [phrase for phrase in dict.fromkeys(phrases) if not (mentions and phrase.startswith("mentions"))]
+        return mentions + kept[:2]
 
     def _of_vector(self, vector: Sequence[float]) -> list[float]:
         scores = self.vectors.row(len(vector))  # the last row is the bias
