@@ -120,6 +120,7 @@ async def test_a_lying_model_gets_no_claim_past_grounding_and_the_findings_stand
     lied = await ask([LIE])
     assert lied.answer.text == SKELETON
     assert any("no evidence bears out" in each for each in lied.answer.missing)
+    assert not lied.answer.needs_model
     assert lied.mode == "L3"
 
 

@@ -87,12 +87,14 @@ async def merged(
 
 
 def _without(draft: Draft, dropped: int, *, tried: bool) -> Draft:
-    """The skeleton's draft, with a word on what the model said in vain."""
-    if not (tried and dropped):
+    """The skeleton's draft; where a model was heard in vain, it says so, and asks for no model any more."""
+    if not tried:
         return draft
-    missing = [*draft.get("missing", []), f"{dropped} sentences of a model that no evidence bears out"]
     unheard = draft.copy()
-    unheard["missing"] = missing
+    unheard["needs_model"] = False
+    if dropped:
+        said = f"{dropped} sentence{'s' if dropped > 1 else ''} of a model that no evidence bears out"
+        unheard["missing"] = [*draft.get("missing", []), said]
     return unheard
 
 
