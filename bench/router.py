@@ -82,9 +82,12 @@ async def timed(given: Sequence[Example]) -> dict[str, float]:
     """Milliseconds of a decision by words alone."""
     chooser, taken = Chooser(agents()), list[float]()
     for each in [*given, Example("ERROR connection refused to 10.0.0.1\n" * 200, NONE, "log", "")]:
-        began = time.perf_counter()
-        await chooser.choose(Asked(each.text))
-        taken.append(1000 * (time.perf_counter() - began))
+        rounds: list[float] = []
+        for _ in range(ROUNDS):  # the least of them: what else the machine does is not the router's time
+            began = time.perf_counter()
+            await chooser.choose(Asked(each.text))
+            rounds.append(1000 * (time.perf_counter() - began))
+        taken.append(min(rounds))
     taken.sort()
     return {"p50": round(taken[len(taken) // 2], 2), "p99": round(taken[int(len(taken) * 0.99)], 2)}
 

@@ -23,6 +23,7 @@ LEADS = {  # what is said first, by what the text is seen to be
     "is an errand": "That is something to do, and the agents here only look and answer.",
     "has few words": "That is too little to go by.",
 }
+EASIER = 0.1  # of the threshold, for the likeliest agent where the source is its own, too
 LEAVES, STAYS = 0.9, 0.05  # a follow-up leaves its thread's agent for one this sure, if its own is less than this
 LEAVING_WORDS = 4
 BEYOND = 0.5  # the confidence of `none` from which a text is out of scope, rather than unclear
@@ -103,7 +104,10 @@ class Chooser:
             found = classifier.confidences(seen, vector, lean) if vector is not None else found
         confidences = await self._installed(classifier, found, text, vector)
         threshold = classifier.threshold(vector) if self.threshold is None else self.threshold
-        return Weighed(seen, confidences, threshold)
+        weighed = Weighed(seen, confidences, threshold)
+        if self.threshold is None and weighed.best in lean:
+            return Weighed(seen, confidences, threshold - EASIER)
+        return weighed
 
     def _untrained(self, classifier: Classifier) -> list[str]:
         """The agents of third parties: the classifier knows none of their questions."""
