@@ -20,8 +20,8 @@ import uvicorn
 from groundswell.backends.databases.calls import Journal
 from groundswell.backends.databases.leases import Leases
 from groundswell.backends.databases.saver import RunSaver
-from groundswell.core.settings import load
-from groundswell.runtime import discovery, keys
+from groundswell.core.settings import Telemetry, load
+from groundswell.runtime import discovery, keys, telemetry
 from groundswell.runtime.base import Base
 from groundswell.runtime.datadir import DataDir
 from groundswell.runtime.platform import Server, _socket
@@ -71,6 +71,8 @@ def arm(role: str, crash: str) -> None:
 def prepare(folder: Path) -> None:
     """Make the trial an extension, as a package would be."""
     trial.LOGS["folder"] = folder
+    # as in the platform: structlog's own default shows the locals of every frame, which takes half a minute
+    telemetry.set_up(Telemetry(log_level="error"), "trial", "0", folder / "log")
     point = EntryPoint("trial", "write_path.trial", discovery.GROUP)
     discovery.entry_points = lambda group: [point]  # type: ignore[assignment]
     for cached in (discovery.extensions, discovery.agents, discovery.tools, discovery.policies):
