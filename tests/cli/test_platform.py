@@ -135,7 +135,7 @@ def test_the_first_start_proves_itself_and_every_command_it_prints_runs(ground: 
         first.until(r"is all well +(\S.*)\n")
         assert CITATION.search(plain(first.shown))
         commands = re.findall(r"^  [a-z ]+?  +(\S*groundswell .*)$", plain(first.shown), re.M)
-        assert len(commands) == 5
+        assert len(commands) == 7
         for command in commands:
             done = subprocess.run(
                 command, shell=True, cwd=empty, env=ground.environment, capture_output=True, timeout=90

@@ -40,9 +40,12 @@ def test_an_address_is_left_to_the_platform(url: str) -> None:
     assert sources(url, []) == {"repo": url}
 
 
-def test_other_sources_stand_beside_the_repository(tree: Path) -> None:
-    found = sources(str(tree), ["prometheus=http://p:9090", "kubernetes=kubeconfig:/a=b"])
-    assert found == {"repo": f"path:{tree}", "prometheus": "http://p:9090", "kubernetes": "kubeconfig:/a=b"}
+def test_other_sources_stand_beside_a_named_repository_and_alone_without_one(tree: Path) -> None:
+    (dump := tree / "a=b").mkdir()
+    named = ["prometheus=http://p:9090", f"kubernetes=dump:{dump}"]
+    others = {"prometheus": "http://p:9090", "kubernetes": f"dump:{dump}"}
+    assert sources(str(tree), named) == {"repo": f"path:{tree}", **others}
+    assert sources("", named) == others
 
 
 @pytest.mark.parametrize("named", ["repo", "repo=", "=x", "disk=/", ""])

@@ -86,7 +86,7 @@ def test_a_body_of_many_megabytes_is_refused_without_being_kept(http: httpx2.Cli
 def test_of_a_megabyte_on_standard_input_the_end_is_sent_and_that_is_said(running: Home) -> None:
     log = "".join(f"line {number} of a log that says nothing\n" for number in range(28_000))
     trace = 'Traceback:\n  File "harbour/retry.py", line 22, in retrying\n    return action()\nOSError: gone\n'
-    asked = running.run("ask", "What does this mean?", given=log + trace)
+    asked = running.run("ask", "--agent", "coding", "What does this mean?", given=log + trace)
     assert asked.returncode == 0, asked.stderr
     assert "of 1.1 MB on standard input the last 150 kB are sent" in asked.stderr
     assert "harbour/retry.py:" in asked.stdout

@@ -71,7 +71,7 @@ def test_alone_in_an_empty_folder_it_starts_answers_and_stops(installed: Home) -
     assert cited, started.stdout
     assert installed.well("evidence", cited[2]).stdout.startswith("evidence  ")
     commands = re.findall(r"^  [a-z ]+?  +(\S*groundswell .*)$", started.stdout, re.M)
-    assert len(commands) == 5
+    assert len(commands) == 7
     [another] = [command for command in commands if " ask " in command]
     asked = subprocess.run(
         another, shell=True, cwd=installed.repo, env=installed.environment, capture_output=True, text=True, timeout=120

@@ -67,7 +67,7 @@ async def _migrate(connection: psycopg.AsyncConnection[Any], migrations: list[Mi
                     "INSERT INTO schema_migrations (number, name, digest) VALUES (%s, %s, %s)",
                     (migration.number, migration.name, migration.digest),
                 )
-        if due:
+        if due and len(migrations) == len(known()):  # the roles are those of this release's schema
             await _roles(connection)
         return due
     finally:

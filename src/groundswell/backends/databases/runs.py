@@ -86,8 +86,8 @@ class RunStore:
             if ending is not None:
                 sql = """UPDATE runs SET status = %s, reason = %s, answer = %s, error = %s, ended = clock_timestamp()
                          WHERE id = %s"""
-                answer = Jsonb(ending.answer.model_dump(mode="json"))
                 error = Jsonb(ending.error.model_dump()) if ending.error else None
+                answer = None if ending.error else Jsonb(ending.answer.model_dump(mode="json"))
                 await connection.execute(sql, (ending.status, ending.reason, answer, error, new.id))
             row = await (await connection.execute("SELECT * FROM runs WHERE id = %s", (new.id,))).fetchone()
         self.database.appended(new.id, new.tenant, facts)
