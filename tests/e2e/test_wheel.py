@@ -72,11 +72,18 @@ def test_alone_in_an_empty_folder_it_starts_answers_and_stops(installed: Home) -
     assert installed.well("evidence", cited[2]).stdout.startswith("evidence  ")
     commands = re.findall(r"^  [a-z ]+?  +(\S*groundswell .*)$", started.stdout, re.M)
     assert len(commands) == 7
-    [another] = [command for command in commands if " ask " in command]
-    asked = subprocess.run(
-        another, shell=True, cwd=installed.repo, env=installed.environment, capture_output=True, text=True, timeout=120
-    )
-    assert (asked.returncode, "harbour/retry.py" in asked.stdout) == (0, True), asked
+    asks = [command for command in commands if " ask " in command]
+    for command, said in zip(asks, ("harbour/retry.py", "no space left on device", "07:30"), strict=True):
+        asked = subprocess.run(
+            command,
+            shell=True,
+            cwd=installed.repo,
+            env=installed.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert (asked.returncode, said in asked.stdout) == (0, True), asked
     assert installed.run("doctor").returncode == 0
     assert "stopped" in installed.well("stop").stdout
     installed.nothing_is_left()
