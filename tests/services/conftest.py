@@ -1,6 +1,5 @@
 """A whole platform in this process, with the write path's trial as an extension."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -11,7 +10,8 @@ import pytest
 from groundswell.backends.databases.api_keys import ApiKeys
 from groundswell.core.settings import load
 from groundswell.runtime import discovery
-from groundswell.runtime.platform import Running, run
+from groundswell.runtime.platform import Running
+from services.serving import served
 from write_path import trial
 
 
@@ -38,21 +38,10 @@ async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ru
         "gateway.requests_per_minute": 100_000,
     }
     loaded = load(config, overrides, {"HOME": str(folder)})
-    ready: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
-
-    async def started(running: Running) -> None:
-        ready.set_result(running)
-
-    task = asyncio.create_task(run(loaded, keyless=True, ready=started))
-    await asyncio.wait([task, ready], return_when=asyncio.FIRST_COMPLETED)
-    if task.done():
-        task.result()
-    running = ready.result()
     try:
-        yield running
+        async with served(loaded) as running:
+            yield running
     finally:
-        running.stopping.set()
-        await task
         patch.undo()
         for each in cached:
             each.cache_clear()

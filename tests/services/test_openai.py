@@ -18,8 +18,9 @@ from groundswell.backends.databases.relays import Relays
 from groundswell.backends.databases.runs import Accepted
 from groundswell.core.records import Limits, Message, NewRun, Part, Route
 from groundswell.core.settings import load
-from groundswell.runtime.platform import Running, run
+from groundswell.runtime.platform import Running
 from groundswell.testing import Say, ScriptedModel
+from services.serving import served
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -56,19 +57,8 @@ async def modelled(tmp_path_factory: pytest.TempPathFactory, scripted: ScriptedM
         "embeddings.url": "none:",
     }
     loaded = load(folder, overrides, {"HOME": str(folder)})
-    ready: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
-
-    async def started(running: Running) -> None:
-        ready.set_result(running)
-
-    task = asyncio.create_task(run(loaded, keyless=True, ready=started))
-    await asyncio.wait([task, ready], return_when=asyncio.FIRST_COMPLETED)
-    if task.done():
-        task.result()
-    running = ready.result()
-    yield running
-    running.stopping.set()
-    await task
+    async with served(loaded) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

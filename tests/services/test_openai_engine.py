@@ -13,7 +13,7 @@ import openai
 import pytest
 
 from groundswell.core.settings import load
-from groundswell.runtime.platform import Running, run
+from services.serving import served
 
 pytest.importorskip("xllamacpp")
 pytestmark = [pytest.mark.real, pytest.mark.timeout(200)]
@@ -49,22 +49,11 @@ async def client(tmp_path_factory: pytest.TempPathFactory, engine: str) -> Async
     loaded = load(
         folder, {**settings, "models.planner.url": engine, "models.planner.seconds": 10.0}, {"HOME": str(folder)}
     )
-    ready: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
-
-    async def started(running: Running) -> None:
-        ready.set_result(running)
-
-    task = asyncio.create_task(run(loaded, keyless=True, ready=started))
-    await asyncio.wait([task, ready], return_when=asyncio.FIRST_COMPLETED)
-    if task.done():
-        task.result()
-    running = ready.result()
-    assert running.instance is not None
-    url = f"{running.instance.url}/v1"
-    async with openai.AsyncOpenAI(base_url=url, api_key=running.base.local_key, max_retries=0) as made:
-        yield made
-    running.stopping.set()
-    await task
+    async with served(loaded) as running:
+        assert running.instance is not None
+        url = f"{running.instance.url}/v1"
+        async with openai.AsyncOpenAI(base_url=url, api_key=running.base.local_key, max_retries=0) as made:
+            yield made
 
 
 async def test_a_real_engine_streams_through_is_cancelled_and_is_listed(client: openai.AsyncOpenAI) -> None:

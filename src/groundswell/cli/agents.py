@@ -7,11 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from groundswell.cli.groups import Group
-from groundswell.cli.invocation import here, plain_failure
+from groundswell.cli.invocation import JsonOption, here
 from groundswell.cli.terminal import printable, say, size, span, table, width, wrapped
 
 group = typer.Typer(cls=Group, help="List agents, and show what one may do.", invoke_without_command=True)
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,8 +28,7 @@ def default(context: typer.Context) -> None:
 @group.command("list")
 def list_(context: typer.Context, as_json: JsonOption = False) -> None:
     """List the agents."""
-    if as_json:
-        here(context).as_json = plain_failure
+    here(context, as_json=as_json)
 
     async def listed() -> list[dict[str, Any]]:
         async with here(context).platform() as client:
@@ -51,8 +49,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show what an agent may do: what it declares, narrowed by policy.toml."""
-    if as_json:
-        here(context).as_json = plain_failure
+    here(context, as_json=as_json)
 
     async def shown() -> dict[str, Any]:
         async with here(context).platform() as client:

@@ -9,7 +9,7 @@ import typer
 
 from groundswell.cli import exits
 from groundswell.cli.groups import Group
-from groundswell.cli.invocation import here, plain_failure
+from groundswell.cli.invocation import JsonOption, here
 from groundswell.cli.program import program
 from groundswell.cli.results import show as show_result
 from groundswell.cli.terminal import aside, counting, printable, say, size, span, table
@@ -21,7 +21,6 @@ MOST_LISTED = 200
 group = typer.Typer(
     cls=Group, help="Add, list, show, refresh and remove collections of documents.", invoke_without_command=True
 )
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 NameArgument = Annotated[str, typer.Argument(help="The collection's name: a-z, 0-9, `.`, `_` and `-`.")]
 PagesOption = Annotated[int, typer.Option("--pages", min=1, help="Read at most so many.")]
 
@@ -141,9 +140,7 @@ def _result(
     context: typer.Context, tool: str, arguments: dict[str, Any], sources: dict[str, str], as_json: bool
 ) -> dict[str, Any]:
     """A call's result; one that is not good ends the command."""
-    invocation = here(context)
-    if as_json:
-        invocation.as_json = plain_failure
+    invocation = here(context, as_json=as_json)
     _, result = asyncio.run(called(invocation, tool, arguments, AGENT, sources, quiet=as_json))
     if result["status"] not in ("ok", "no_data") or (result["status"] == "no_data" and result.get("message")):
         if as_json:

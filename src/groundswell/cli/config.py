@@ -2,11 +2,11 @@
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from groundswell.cli.invocation import here, plain_failure
+from groundswell.cli.invocation import JsonOption, here
 from groundswell.cli.terminal import printable, say, styled
 
 if TYPE_CHECKING:
@@ -19,17 +19,14 @@ def add_to(app: typer.Typer) -> None:
     app.command()(migrate)
 
 
-def config(
-    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
-) -> None:
+def config(context: typer.Context, as_json: JsonOption = False) -> None:
     """Print the settings in effect, and where each is from.
 
     Secrets are masked.
     """
     from groundswell.core.settings import described
 
-    if as_json:
-        here(context).as_json = plain_failure
+    here(context, as_json=as_json)
     loaded = here(context).loaded()
     rows = described(loaded)
     if as_json:

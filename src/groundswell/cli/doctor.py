@@ -2,12 +2,11 @@
 
 import asyncio
 import json
-from typing import Annotated
 
 import typer
 
 from groundswell.cli import exits
-from groundswell.cli.invocation import here
+from groundswell.cli.invocation import JsonOption, here
 from groundswell.cli.terminal import Style, printable, say, styled, width, wrapped
 
 SIGNS: dict[bool | None, tuple[str, Style]] = {True: ("✓", "good"), False: ("✗", "bad"), None: ("-", "dim")}
@@ -18,9 +17,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(doctor)
 
 
-def doctor(
-    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
-) -> None:
+def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
     """Try what can be wrong, and say what to do.
 
     One line each; exit code 1 where something is broken.

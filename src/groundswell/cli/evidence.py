@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from groundswell.cli.citations import place
-from groundswell.cli.invocation import here, plain_failure
+from groundswell.cli.invocation import JsonOption, here
 from groundswell.cli.terminal import printable, say, width
 
 if TYPE_CHECKING:
@@ -31,14 +31,13 @@ def evidence(
     quote: Annotated[str, typer.Option(help="Mark this; by default what a recent answer quoted.")] = "",
     run: Annotated[str, typer.Option(metavar="ID", help="Mark what this run quoted.")] = "",
     whole: Annotated[bool, typer.Option("--all", help="All lines, not only those around the quote.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Open a citation: the stored bytes at the quote.
 
     With where they come from and when they were read.
     """
-    if as_json:
-        here(context).as_json = plain_failure
+    here(context, as_json=as_json)
 
     async def read() -> tuple["Evidence", list[str]]:
         async with here(context).platform() as client:

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from groundswell.core.settings import Loaded
     from groundswell.runtime.datadir import DataDir
     from groundswell.runtime.instance import Instance
+
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @dataclass
@@ -87,9 +90,12 @@ class Invocation:
         return instance
 
 
-def here(context: typer.Context) -> Invocation:
-    """The invocation a command belongs to."""
-    return cast("Invocation", context.find_root().obj)
+def here(context: typer.Context, *, as_json: bool = False) -> Invocation:
+    """The invocation a command belongs to; with `as_json` an error is told as one object, too."""
+    invocation = cast("Invocation", context.find_root().obj)
+    if as_json:
+        invocation.as_json = plain_failure
+    return invocation
 
 
 def plain_failure(error: GroundswellError) -> dict[str, Any]:

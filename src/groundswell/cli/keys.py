@@ -7,11 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from groundswell.cli.groups import Group
-from groundswell.cli.invocation import here, plain_failure
+from groundswell.cli.invocation import JsonOption, here
 from groundswell.cli.terminal import aside, say, table
 
 group = typer.Typer(cls=Group, help="Create, list and revoke API keys.", invoke_without_command=True)
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -35,8 +34,7 @@ def create(
     as_json: JsonOption = False,
 ) -> None:
     """Create an API key. It is shown this once."""
-    if as_json:
-        here(context).as_json = plain_failure
+    here(context, as_json=as_json)
 
     async def created() -> dict[str, Any]:
         async with here(context).platform() as client:
@@ -53,8 +51,7 @@ def create(
 @group.command("list")
 def list_(context: typer.Context, as_json: JsonOption = False) -> None:
     """List API keys, without themselves."""
-    if as_json:
-        here(context).as_json = plain_failure
+    here(context, as_json=as_json)
 
     async def listed() -> list[dict[str, Any]]:
         async with here(context).platform() as client:
@@ -80,8 +77,7 @@ def revoke(
     as_json: JsonOption = False,
 ) -> None:
     """Take an API key back, at once."""
-    if as_json:
-        here(context).as_json = plain_failure
+    here(context, as_json=as_json)
 
     async def revoked() -> dict[str, Any]:
         async with here(context).platform() as client:

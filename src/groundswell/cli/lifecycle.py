@@ -12,13 +12,12 @@ from typing import Annotated, Any
 import typer
 
 from groundswell.cli import exits
-from groundswell.cli.invocation import here, plain_failure
+from groundswell.cli.invocation import JsonOption, here
 from groundswell.cli.program import program
 from groundswell.cli.terminal import aside, printable, say, size, table
 from groundswell.cli.up import log_file
 from groundswell.core.errors import NotFound
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 LOOK_SECONDS = 0.2
 TAIL_BYTES = 2**20
 
@@ -34,9 +33,7 @@ def status(context: typer.Context, as_json: JsonOption = False) -> None:
 
     Exit code 6 where none runs.
     """
-    invocation = here(context)
-    if as_json:
-        invocation.as_json = plain_failure
+    invocation = here(context, as_json=as_json)
 
     async def asked() -> tuple[str, dict[str, Any]]:
         async with invocation.platform() as client:
@@ -123,9 +120,7 @@ def where(context: typer.Context, as_json: JsonOption = False) -> None:
     from groundswell.backends.databases.postgres_programs import SHARED_COPIES
     from groundswell.runtime.instance import find
 
-    invocation = here(context)
-    if as_json:
-        invocation.as_json = plain_failure
+    invocation = here(context, as_json=as_json)
     loaded = invocation.loaded()
     data = invocation.data()
     parts = data.usage()

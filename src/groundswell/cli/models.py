@@ -7,11 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from groundswell.cli.groups import Group
-from groundswell.cli.invocation import here, plain_failure
+from groundswell.cli.invocation import JsonOption, here
 from groundswell.cli.terminal import aside, say, table
 
 group = typer.Typer(cls=Group, help="List models, test one, look for engines here.", invoke_without_command=True)
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,8 +28,7 @@ def default(context: typer.Context) -> None:
 @group.command("list")
 def list_(context: typer.Context, as_json: JsonOption = False) -> None:
     """List the roles that have a model; where none has, look for engines on this machine."""
-    if as_json:
-        here(context).as_json = plain_failure
+    here(context, as_json=as_json)
 
     async def listed() -> list[dict[str, Any]]:
         async with here(context).platform(start=True) as client:
@@ -63,8 +61,7 @@ def probe(
     as_json: JsonOption = False,
 ) -> None:
     """Try what a role's model can do, and say which loop will be used."""
-    if as_json:
-        here(context).as_json = plain_failure
+    here(context, as_json=as_json)
 
     async def tested() -> dict[str, Any]:
         async with here(context).platform(start=True) as client:

@@ -8,7 +8,7 @@ import typer
 
 from groundswell.cli import exits
 from groundswell.cli.ask import MOST_ATTACHED, RepoOption, SourceOption, Wanted
-from groundswell.cli.invocation import here, plain_failure
+from groundswell.cli.invocation import here
 from groundswell.cli.sources import piped, sources
 from groundswell.cli.terminal import printable, say, width, wrapped
 from groundswell.core.errors import ConfigError
@@ -34,9 +34,7 @@ def route(
 
     Exit codes: 0 an agent would, 3 none would: the question would be asked back.
     """
-    invocation = here(context)
-    if as_json:
-        invocation.as_json = plain_failure
+    invocation = here(context, as_json=as_json)
     said, attached = " ".join(text or []).strip(), piped(MOST_ATTACHED)
     if not said and not attached.strip():
         raise ConfigError("empty_question", "there is no question", 'write one: groundswell route "Where is …?"')

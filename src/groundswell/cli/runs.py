@@ -9,7 +9,7 @@ import typer
 from groundswell.cli import exits
 from groundswell.cli.ask import show as show_answer
 from groundswell.cli.groups import Group
-from groundswell.cli.invocation import here, plain_failure
+from groundswell.cli.invocation import JsonOption, here
 from groundswell.cli.program import program
 from groundswell.cli.results import show as show_result
 from groundswell.cli.terminal import aside, counting, printable, say, shortened, size, span, table, width
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from groundswell.core.records import Event, Run
 
 group = typer.Typer(cls=Group, help="List, show, follow and cancel runs.", invoke_without_command=True)
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunArgument = Annotated[str, typer.Argument(metavar="ID", help="The run's id.")]
 
 
@@ -44,8 +43,7 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """List runs, newest first."""
-    if as_json:
-        here(context).as_json = plain_failure
+    here(context, as_json=as_json)
 
     async def listed() -> tuple[list["Run"], str]:
         async with here(context).platform() as client:
@@ -67,8 +65,7 @@ def list_(
 @group.command()
 def show(context: typer.Context, run: RunArgument, as_json: JsonOption = False) -> None:
     """Show a run: its answer, what it spent, and its calls."""
-    if as_json:
-        here(context).as_json = plain_failure
+    here(context, as_json=as_json)
 
     async def shown() -> tuple["Run", list[dict[str, Any]]]:
         async with here(context).platform() as client:
@@ -110,8 +107,7 @@ def show(context: typer.Context, run: RunArgument, as_json: JsonOption = False) 
 @group.command()
 def follow(context: typer.Context, run: RunArgument, as_json: JsonOption = False) -> None:
     """Tell a run's events, one a line, until it ends. Leaving does not end the run."""
-    if as_json:
-        here(context).as_json = plain_failure
+    here(context, as_json=as_json)
 
     async def followed() -> "Run":
         async with here(context).platform() as client:
@@ -127,8 +123,7 @@ def follow(context: typer.Context, run: RunArgument, as_json: JsonOption = False
 @group.command()
 def cancel(context: typer.Context, run: RunArgument, as_json: JsonOption = False) -> None:
     """Ask a run to stop."""
-    if as_json:
-        here(context).as_json = plain_failure
+    here(context, as_json=as_json)
 
     async def cancelled() -> "Run":
         async with here(context).platform() as client:

@@ -9,7 +9,7 @@ import typer
 from groundswell.cli import exits
 from groundswell.cli.ask import RepoOption, SourceOption, follow
 from groundswell.cli.groups import Group
-from groundswell.cli.invocation import Invocation, here, plain_failure
+from groundswell.cli.invocation import Invocation, JsonOption, here
 from groundswell.cli.progress import progress
 from groundswell.cli.results import show as show_result
 from groundswell.cli.sources import sources
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from groundswell.core.records import Run
 
 group = typer.Typer(cls=Group, help="List tools, show one, call one.", invoke_without_command=True)
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsOption = Annotated[str, typer.Option("--as", metavar="AGENT", help="Under this agent's policies.")]
 INDEX = "repo_index"
 
@@ -81,9 +80,7 @@ def call(
     as_json: JsonOption = False,
 ) -> None:
     """Call one tool, and print its result. A value that is JSON is taken as JSON, any other as text."""
-    invocation = here(context)
-    if as_json:
-        invocation.as_json = plain_failure
+    invocation = here(context, as_json=as_json)
     given = dict(_argument(text) for text in arguments or [])
     run, result = asyncio.run(called(invocation, name, given, agent, sources(repo, source or []), quiet=as_json))
     if as_json:
@@ -99,9 +96,7 @@ def index(context: typer.Context, repo: RepoOption = "", agent: AsOption = "", a
 
     The first question about it need not wait then.
     """
-    invocation = here(context)
-    if as_json:
-        invocation.as_json = plain_failure
+    invocation = here(context, as_json=as_json)
     looked_at = sources(repo, [])
     if "repo" not in looked_at:
         raise ConfigError("no_source", "the current folder is in no Git repository", "name one with --repo PATH")
@@ -162,8 +157,7 @@ async def _agent_for(client: "Client", name: str) -> str:
 
 
 def _catalogue(context: typer.Context, as_json: bool) -> list[dict[str, Any]]:
-    if as_json:
-        here(context).as_json = plain_failure
+    here(context, as_json=as_json)
 
     async def listed() -> list[dict[str, Any]]:
         async with here(context).platform() as client:

@@ -72,28 +72,22 @@ async def run(
     progress, `ready` is awaited once all answer.
     Raises ConfigError, Unavailable.
     """
-    found = discovery.discover("groundswell.services", Service)
-    known = [*ORDER[:-1], *(name for name in found if name not in ORDER), ORDER[-1]]
-    names = names or known
-    unknown = set(names) - set(known)
-    if unknown:
-        hint = f"the services are {', '.join(known)}"
-        raise ConfigError("unknown_service", f"there is no service {sorted(unknown)[0]!r}", hint)
     data = DataDir(loaded.settings.data).create()
-    if loaded.policy.tenants:
-        check_policy(loaded.policy, discovery.tools())
     async with contextlib.AsyncExitStack() as stack:
         tenure: Tenure | None = None
-        if "gateway" in names:
+        if not names or "gateway" in names:
             got = await stack.enter_async_context(acquire(data))
             if isinstance(got, Instance):
                 return got
             tenure = got
         gate = _gateway_socket(loaded) if tenure else None  # first: a port that is taken costs no start
+        found, names = _chosen(names)
+        if loaded.policy.tenants:
+            check_policy(loaded.policy, discovery.tools())
         stopping = _stop_on_signals()
         running = await stack.enter_async_context(_opened(loaded, data, keyless, stopping, say))
         telemetry.set_up(loaded.settings.telemetry, "platform" if len(names) > 1 else names[0], VERSION, log)
-        for name in (name for name in known if name in names):
+        for name in names:
             if name == "agents" and workers:
                 await stack.enter_async_context(_worker_processes(workers, loaded.folder, stopping, log))
                 continue
@@ -115,6 +109,17 @@ async def run(
         await stopping.wait()
         say("stopping")
     return None
+
+
+def _chosen(names: Sequence[str]) -> tuple[dict[str, Service], list[str]]:
+    """The services there are, and which of them are to run, in order; without names all. Raises ConfigError."""
+    found = discovery.discover("groundswell.services", Service)
+    known = [*ORDER[:-1], *(name for name in found if name not in ORDER), ORDER[-1]]
+    unknown = set(names) - set(known)
+    if unknown:
+        hint = f"the services are {', '.join(known)}"
+        raise ConfigError("unknown_service", f"there is no service {sorted(unknown)[0]!r}", hint)
+    return found, [name for name in known if not names or name in names]
 
 
 @contextlib.asynccontextmanager

@@ -1,12 +1,9 @@
 """Runs of one model call that is passed through: begun and ended by the router, without a worker and without text."""
 
-import json
-from collections.abc import Sequence
-
 from psycopg.types.json import Jsonb
 
 from groundswell.backends.databases.connections import Database, append
-from groundswell.backends.databases.runs import Accepted, as_run
+from groundswell.backends.databases.runs import Accepted, as_run, conclude
 from groundswell.core.records import Fact, Run
 from groundswell.core.records.events import Answered, Routed, RunChanged
 
@@ -43,21 +40,14 @@ class Relays:
             )
             row = await (await connection.execute(sql, values)).fetchone()
             await append(connection, new.id, EPOCH, facts)
-        self._told(new.id, new.tenant, facts)
+        self.database.appended(new.id, new.tenant, facts)
         return as_run(row)
 
     async def end(self, tenant: str, run: str, ending: Answered) -> None:
         """The run's end; nothing happens where it has ended, or was taken over. Raises EpochOver."""
         facts = [Fact(key="answer", body=ending)]
-        error = Jsonb(ending.error.model_dump()) if ending.error else None
-        answer = Jsonb(json.loads(ending.answer.model_dump_json()))
         async with self.database.transaction() as connection:
             await append(connection, run, EPOCH, facts)
-            sql = """UPDATE runs SET status = %s, reason = %s, answer = %s, error = %s, ended = clock_timestamp()
-                     WHERE id = %s AND tenant = %s"""
-            await connection.execute(sql, (ending.status, ending.reason, answer, error, run, tenant))
+            await conclude(connection, tenant, run, ending)
             await connection.execute("DELETE FROM workers WHERE id = %s", (f"relay-{run}",))
-        self._told(run, tenant, facts)
-
-    def _told(self, run: str, tenant: str, facts: Sequence[Fact]) -> None:
         self.database.appended(run, tenant, facts)

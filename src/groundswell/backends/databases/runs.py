@@ -84,11 +84,7 @@ class RunStore:
                 facts.append(Fact(key="answer", body=ending))
             await append(connection, new.id, None, facts)
             if ending is not None:
-                sql = """UPDATE runs SET status = %s, reason = %s, answer = %s, error = %s, ended = clock_timestamp()
-                         WHERE id = %s"""
-                error = Jsonb(ending.error.model_dump()) if ending.error else None
-                answer = None if ending.error else Jsonb(ending.answer.model_dump(mode="json"))
-                await connection.execute(sql, (ending.status, ending.reason, answer, error, new.id))
+                await conclude(connection, new.tenant, new.id, ending, answered=ending.error is None)
             row = await (await connection.execute("SELECT * FROM runs WHERE id = %s", (new.id,))).fetchone()
         self.database.appended(new.id, new.tenant, facts)
         return as_run(row)
@@ -215,6 +211,15 @@ class RunStore:
             await append(connection, run, None, facts)
             await connection.execute("UPDATE runs SET cancelling = true WHERE id = %s", (run,))
         return facts
+
+
+async def conclude(connection: Connection, tenant: str, run: str, ending: Answered, *, answered: bool = True) -> None:
+    """Write into a run's row how the router ended it; its role may not say in which mode, as a worker's may."""
+    sql = """UPDATE runs SET status = %s, reason = %s, answer = %s, error = %s, ended = clock_timestamp()
+             WHERE tenant = %s AND id = %s"""
+    answer = Jsonb(ending.answer.model_dump(mode="json")) if answered else None
+    error = Jsonb(ending.error.model_dump()) if ending.error else None
+    await connection.execute(sql, (ending.status, ending.reason, answer, error, tenant, run))
 
 
 def as_run(row: DictRow | None) -> Run:

@@ -38,6 +38,11 @@ class Write:
         """As a cursor's."""
         self.statements.append(lambda cursor: cursor.executemany(sql, rows))
 
+    def finish(self) -> None:
+        """All its statements are here."""
+        if not self.complete.done():
+            self.complete.set_result(None)
+
 
 _current: ContextVar[Write] = ContextVar("write")
 
@@ -123,7 +128,7 @@ class RunSaver(AsyncPostgresSaver):
         finally:
             _current.reset(token)
             self.begun.remove(write)
-            self._complete(write)
+            write.finish()
 
     @contextlib.asynccontextmanager
     async def _cursor(self, *, pipeline: bool = False) -> AsyncGenerator[Any]:
@@ -138,7 +143,7 @@ class RunSaver(AsyncPostgresSaver):
 
     async def _store(self, write: Write) -> None:
         """Whoever has the turn stores all that is complete: a step's last writes and its checkpoint in one commit."""
-        self._complete(write)
+        write.finish()
         async with self.turn:
             if write.stored:
                 return
@@ -165,7 +170,3 @@ class RunSaver(AsyncPostgresSaver):
         """Wait until the statements of these are there: not for the disk, only for what is being packed."""
         for write in writes.copy():
             await write.complete
-
-    def _complete(self, write: Write) -> None:
-        if not write.complete.done():
-            write.complete.set_result(None)
