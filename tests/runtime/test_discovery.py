@@ -111,7 +111,7 @@ def test_a_package_outside_the_tree_adds_one_of_each_kind(extension: Path):
     assert tool.schema()["properties"]["days"]["default"] == 1
     assert discovery.agents()["weather"].tools == {"weather_show"}
     assert "no_atlantis" in discovery.policies()
-    assert discovery.checks()["it_rains"].proves == "ext.weather"
+    assert discovery.checks()["it_rains"].proves == ("ext.weather",)
     assert "clouds" in discovery.discover("groundswell.services", Service)
     assert discovery.backend("vectors", "cloud://x").__name__ == "CloudVectors"
 

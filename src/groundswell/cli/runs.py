@@ -144,7 +144,7 @@ def described(event: "Event") -> str:
         said = f"{body.status} {body.reason}"
     elif body.kind == "route":
         said = f"{body.route.agent} ({body.route.confidence:.2f}): {body.route.reason}"
-    elif body.kind == "step":
+    elif body.kind == "step" or body.kind == "step.started":
         said = f"{body.step} {', '.join(body.nodes)}"
     elif body.kind == "note":
         said = f"{body.node} {body.name} {json.dumps(body.data, ensure_ascii=False)}"

@@ -24,3 +24,4 @@ class Agent:
     limits: Limits = Limits()
     arguments: dict[str, dict[str, ArgumentRule]] = field(default_factory=dict[str, dict[str, ArgumentRule]])
     sources: tuple[str, ...] = ()  # the kinds of source it looks at
+    direct: bool = False  # only a caller that names it gets it: it is not listed, and the router never chooses it

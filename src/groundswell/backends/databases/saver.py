@@ -6,7 +6,7 @@ the writes are gathered, and both go in one commit; a task that finishes before 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, LiteralString
 
@@ -19,7 +19,7 @@ from psycopg.rows import dict_row
 
 from groundswell.backends.databases.connections import APPEND, EPOCH_OVER, Database, EpochOver, as_json
 from groundswell.core.records import Fact
-from groundswell.core.records.events import Noted, Stepped
+from groundswell.core.records.events import Noted, Stepped, StepStarted
 
 
 class Write:
@@ -42,6 +42,17 @@ class Write:
         """All its statements are here."""
         if not self.complete.done():
             self.complete.set_result(None)
+
+
+def nodes_to_run(channels: Mapping[str, Any]) -> tuple[str, ...]:
+    """The nodes that a checkpoint's channels trigger: by an edge, by all edges into one node, or by `Send`."""
+    nodes = {name.removeprefix("branch:to:") for name in channels if name.startswith("branch:to:")}
+    nodes |= {sent.node for sent in channels.get("__pregel_tasks") or ()}
+    for name, seen in channels.items():
+        if name.startswith("join:"):
+            sources, _, node = name.removeprefix("join:").rpartition(":")
+            nodes |= {node} if set(sources.split("+")) == set(seen or ()) else set()
+    return tuple(sorted(nodes))
 
 
 _current: ContextVar[Write] = ContextVar("write")
@@ -112,6 +123,9 @@ class RunSaver(AsyncPostgresSaver):
             nodes = tuple(sorted(set(self.wrote.values())))
             facts.append(Fact(key=f"step/{checkpoint['id']}", body=Stepped(step=step, nodes=nodes, ns=ns)))
             self.wrote.clear()
+        if follows := nodes_to_run(checkpoint["channel_values"]):
+            begun = StepStarted(step=step + 1, nodes=follows, ns=ns)
+            facts.append(Fact(key=f"step.started/{checkpoint['id']}", body=begun))
         writes = self.begun.copy()
         with self._begun(facts):
             await self._gathered(writes)

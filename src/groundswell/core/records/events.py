@@ -38,6 +38,16 @@ class Stepped(Record):
     ns: str = ""
 
 
+class StepStarted(Record):
+    """A superstep begins, and these nodes with it: stored with the checkpoint that they run on."""
+
+    kind: Literal["step.started"] = "step.started"
+    version: Literal[1] = 1
+    step: int
+    nodes: tuple[str, ...] = ()
+    ns: str = ""
+
+
 class Noted(Record):
     """What a node states, together with what it returns."""
 
@@ -136,6 +146,7 @@ class Answered(Record):
 Body = Annotated[
     RunChanged
     | Routed
+    | StepStarted
     | Stepped
     | Noted
     | CallStarted

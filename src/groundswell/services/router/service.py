@@ -150,7 +150,8 @@ async def opened(base: Base) -> AsyncGenerator[Router]:
     database = base.database("router")
     await database.open()
     agents = discovery.agents()
-    looking = {name: agent for name, agent in agents.items() if agent.tools}  # one without tools looks at nothing
+    # one without tools looks at nothing
+    looking = {name: agent for name, agent in agents.items() if agent.tools and not agent.direct}
     meanings = Meanings(base.embedder.taken(base.settings, base.data).embedder)
     try:
         yield Router(
@@ -325,7 +326,7 @@ async def thread(router: RouterDep, caller: Caller, thread_id: Annotated[str, Pa
 @routes.get("/agents", tags=["catalogue"], summary="List agents")
 async def agents(router: RouterDep, caller: Caller) -> list[AgentView]:
     """The agents, as this caller may use them."""
-    return [_agent_view(router, agent, caller) for agent in router.agents.values()]
+    return [_agent_view(router, agent, caller) for agent in router.agents.values() if not agent.direct]
 
 
 @routes.get("/agents/{name}", tags=["catalogue"], summary="Show an agent")
