@@ -18,7 +18,7 @@ from typing import Any, Self
 import httpx2
 
 from groundswell.core.errors import GroundswellError, Unavailable, from_problem
-from groundswell.core.records import ENDED, Event, Evidence, NewRun, Route, Run, Thread
+from groundswell.core.records import ENDED, Event, Evidence, NewRun, Prune, Pruning, Route, Run, Thread
 
 SECONDS = 60.0
 QUIET_SECONDS = 45.0  # a stream says something every 15 s; one that is silent for longer is dead
@@ -116,6 +116,21 @@ class Client:
     async def cancel(self, run: str) -> Run:
         """Ask a run to stop; its last event says when it did. Raises Conflict where it has ended."""
         return Run.model_validate(await self._json("POST", f"/v1/runs/{run}/cancel"))
+
+    async def delete(self, run: str) -> Pruning:
+        """Delete an ended run with all that is its own. Raises Conflict where it is under way or waits."""
+        return Pruning.model_validate(await self._json("DELETE", f"/v1/runs/{run}"))
+
+    async def prune(self, request: Prune) -> Pruning:
+        """Prune what is due; asked again until nothing more is."""
+        total = Pruning()
+        while True:
+            done = Pruning.model_validate(
+                await self._json("POST", "/v1/prune", json=request.model_dump(mode="json", exclude_defaults=True))
+            )
+            total = total.plus(done)
+            if not done.more:
+                return total
 
     async def calls(self, run: str) -> list[dict[str, Any]]:
         """The calls of a run with their results, in the order in which they were begun."""

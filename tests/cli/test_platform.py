@@ -237,3 +237,19 @@ def test_a_port_that_is_taken_is_never_stolen(ground: Any) -> None:
             assert f"(pid {os.getpid()})" in refused.stderr
             assert "--port" in refused.stderr
     assert not still_running(ground)
+
+
+def test_what_a_run_kept_is_pruned_and_a_run_is_deleted(running: Any) -> None:
+    running.call("ask", "Where is retrying defined?")
+    run = run_of(running)
+    counted = running.call("prune", "--older-than", "0m", "--dry-run")
+    assert (counted.returncode, "would lose calls" in counted.stdout) == (0, True)
+    assert re.search(r"^\d+ runs? lost calls$", running.call("prune", "--older-than", "0m").stdout, re.M)
+    shown = running.call("runs", "show", run)
+    assert re.search(r"^pruned +calls on \d{4}-\d\d-\d\d: pruned by local$", shown.stdout, re.M)
+    assert "retrying" in shown.stdout
+    assert running.call("runs", "follow", run).returncode == 0
+    assert running.call("prune", "--older-than", "0m").stdout == "nothing to prune\n"
+    assert running.call("runs", "delete", run).stdout == f"{run} is deleted\n"
+    assert running.call("runs", "show", run).returncode == 3
+    assert [running.call("prune", *words).returncode for words in (["--older-than", "soon"], ["--runs"])] == [2, 2]

@@ -22,6 +22,7 @@ from groundswell.cli import (
     keys,
     lifecycle,
     models,
+    prune,
     route,
     runs,
     tools,
@@ -125,7 +126,22 @@ def options(
     context.obj = Invocation(config, url, key, debug)
 
 
-for group in (up, ask, route, runs, evidence, collections, agents, tools, models, keys, lifecycle, config, doctor):
+for group in (
+    up,
+    ask,
+    route,
+    runs,
+    prune,
+    evidence,
+    collections,
+    agents,
+    tools,
+    models,
+    keys,
+    lifecycle,
+    config,
+    doctor,
+):
     group.add_to(app)
 
 

@@ -17,7 +17,7 @@ from groundswell.cli.terminal import aside, counting, printable, say, shortened,
 if TYPE_CHECKING:
     from groundswell.core.records import Event, Run
 
-group = typer.Typer(cls=Group, help="List, show, follow and cancel runs.", invoke_without_command=True)
+group = typer.Typer(cls=Group, help="List, show, follow, cancel and delete runs.", invoke_without_command=True)
 RunArgument = Annotated[str, typer.Argument(metavar="ID", help="The run's id.")]
 
 
@@ -28,7 +28,7 @@ def add_to(app: typer.Typer) -> None:
 
 @group.callback()
 def default(context: typer.Context) -> None:
-    """List, show, follow and cancel runs; by itself it lists them."""
+    """List, show, follow, cancel and delete runs; by itself it lists them."""
     if context.invoked_subcommand is None:
         list_(context)
 
@@ -92,7 +92,9 @@ def show(context: typer.Context, run: RunArgument, as_json: JsonOption = False) 
             ]
         ),
     }
-    for name, value in facts.items():
+    rows = list(facts.items())
+    rows += [("pruned", f"{part} on {gone.at:%Y-%m-%d}: {gone.reason}") for part, gone in found.pruned.items()]
+    for name, value in rows:
         say(f"{name:9}{shortened(printable(value), (width() or 10_000) - 9)}" if value else "")
     say()
     if found.question in [f"call {call['tool']}" for call in calls]:  # a run of one call: its result is its answer
@@ -136,6 +138,22 @@ def cancel(context: typer.Context, run: RunArgument, as_json: JsonOption = False
         say(f"{found.id} {'is cancelled' if found.status == 'cancelled' else 'is asked to stop'}")
 
 
+@group.command()
+def delete(context: typer.Context, run: RunArgument, as_json: JsonOption = False) -> None:
+    """Delete an ended run with all that is its own."""
+    here(context, as_json=as_json)
+
+    async def deleted() -> None:
+        async with here(context).platform() as client:
+            await client.delete(run)
+
+    asyncio.run(deleted())
+    if as_json:
+        _print({"deleted": run})
+    else:
+        say(f"{run} is deleted")
+
+
 def described(event: "Event") -> str:
     """An event in one line."""
     body = event.body
@@ -158,6 +176,8 @@ def described(event: "Event") -> str:
         said = f"{body.rule}: {body.message}"
     elif body.kind == "approval":
         said = f"{body.tool} {body.state} {body.by}"
+    elif body.kind == "pruned":
+        said = body.was
     elif body.kind == "answer":
         said = f"{body.status} {body.reason} {body.error.message if body.error else body.answer.text}"
     return f"{event.number:4} {event.at:%H:%M:%S} {event.kind:14}{shortened(printable(said), None)}".rstrip()

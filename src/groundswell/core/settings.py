@@ -107,6 +107,22 @@ class Runs(Section):
     queued_per_tenant: int = Field(default=1000, ge=1, description="More are refused with 429.")
 
 
+class Retention(Section):
+    """What is kept for how long after its run has ended; 0: for ever. A run under way or waiting keeps everything."""
+
+    checkpoints_hours: float = Field(default=1.0, ge=0, description="What a run resumes from; an ended one does not.")
+    calls_days: float = Field(default=30.0, ge=0, description="What calls were asked and said, and what models said.")
+    events_days: float = Field(default=90.0, ge=0, description="Steps and notes; how a run began and ended stays.")
+    evidence_days: float = Field(default=90.0, ge=0, description="What answers cite.")
+    evidence_bytes: int = Field(
+        default=20 * 2**30, ge=0, description="A tenant's, as budgets count them; those of its oldest runs go first."
+    )
+    runs_days: float = Field(default=365.0, ge=0, description="Runs, with all that is theirs.")
+    clones_days: float = Field(default=30.0, ge=0, description="Clones of repositories that nobody has opened since.")
+    indexes_days: float = Field(default=90.0, ge=0, description="Indexes of repositories, the same.")
+    every_seconds: float = Field(default=60.0, gt=0, description="Between two looks for what is due.")
+
+
 class RouterSettings(Section):
     """Which agent answers."""
 
@@ -183,6 +199,7 @@ class Settings(Section):
     )
     services: Services = Services()
     runs: Runs = Runs()
+    retention: Retention = Retention()
     router: RouterSettings = RouterSettings()
     index: Index = Index()
     web: WebSettings = WebSettings()

@@ -12,7 +12,7 @@ from groundswell.runtime.base import Base
 from groundswell.runtime.keys import CallerToken
 from groundswell.runtime.service import bearer
 
-SCOPES = ("runs", "keys")
+SCOPES = ("runs", "keys", "prune")
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 

@@ -1,5 +1,6 @@
 """Opens what tools reach: processes for CPU-bound work, vectors, embeddings, repositories."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 
@@ -14,6 +15,7 @@ from groundswell.backends.repos.source import CloneLimits
 from groundswell.runtime.base import Base
 from groundswell.runtime.cpu import CpuWorkers
 from groundswell.runtime.discovery import backend
+from groundswell.runtime.retention import keep_few
 from groundswell.runtime.run_pages import Pages
 from groundswell.runtime.tool_calls import Outside
 
@@ -25,21 +27,26 @@ async def outside(base: Base, database: Database) -> AsyncGenerator[Outside]:
     choice = base.embedder.taken(base.settings, base.data)
     cpu = CpuWorkers(index.processes)
     vectors = backend("vectors", base.settings.vectors.url)(base.data.vectors)
+    files = CodeFiles(database)
     repos = Repositories(
         cache=base.data.repos,
         workers=cpu,
-        store=CodeFiles(database),
+        store=files,
         vectors=vectors,
         embedder=choice.embedder,
         limits=Limits(files=index.files, file_bytes=index.file_bytes, parallel=index.processes),
         clone=CloneLimits(bytes=index.clone_bytes, seconds=index.clone_seconds),
+        used=files.used,
     )
     web = base.settings.web
     library = Library(CollectionStore(database), vectors, choice.embedder, cpu, web.pause_seconds)
     pages = Pages(web, library, cpu)
+    pruning = asyncio.create_task(keep_few(repos, files, base.settings.retention), name="retention")
     try:
         yield Outside(cpu, vectors, repos, EvidenceStore(database), choice.sentence, pages)
     finally:
+        pruning.cancel()
+        await asyncio.gather(pruning, return_exceptions=True)
         await library.close()
         await repos.close()
         await vectors.close()

@@ -132,6 +132,7 @@ def scoped(scope: str) -> Callable[[Request], CallerToken]:
 
 
 Caller = Annotated[CallerToken, Depends(scoped("runs"))]
+PruningCaller = Annotated[CallerToken, Depends(scoped("prune"))]
 RunCaller = Annotated[RunToken, Depends(run_of)]
 WorkerCaller = Annotated[WorkerToken, Depends(worker_of)]
 

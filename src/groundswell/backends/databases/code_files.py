@@ -31,3 +31,21 @@ class CodeFiles:
                 copy.set_types(["text", "text", "text", "text", "bytea"])
                 for path, stored in changed.items():
                     await copy.write_row((tenant, repo, path, stored.key, stored.data))
+
+    async def used(self, tenant: str, repo: str) -> None:
+        """An index was used just now."""
+        sql = """INSERT INTO code_repos (tenant, repo) VALUES (%s, %s)
+                 ON CONFLICT (tenant, repo) DO UPDATE SET used = clock_timestamp()"""
+        async with self.database.connection() as connection:
+            await connection.execute(sql, (tenant, repo))
+
+    async def unused(self, seconds: float) -> list[tuple[str, str]]:
+        """The indexes that nobody has used for so long: (tenant, repo)."""
+        sql = "SELECT tenant, repo FROM code_repos WHERE used < clock_timestamp() - %s * interval '1 second'"
+        return [(row["tenant"], row["repo"]) for row in await self.database.rows(sql, seconds)]
+
+    async def forget(self, tenant: str, repo: str) -> None:
+        """Delete an index."""
+        async with self.database.transaction() as connection:
+            await connection.execute("DELETE FROM code_files WHERE tenant = %s AND repo = %s", (tenant, repo))
+            await connection.execute("DELETE FROM code_repos WHERE tenant = %s AND repo = %s", (tenant, repo))

@@ -33,10 +33,14 @@ async def store(connection: psycopg.AsyncConnection[DictRow], tenant: str, run: 
         return
     digests, sources = [digest for digest, _ in unique], [source for _, source in unique]
     values = list(unique.values())
+    # what is there is locked until this commits: retention deletes nothing that is about to be referred to
     await connection.execute(
-        """INSERT INTO evidence (tenant, digest, body) SELECT DISTINCT ON (d) %s, d, b
-           FROM unnest(%s::text[], %s::text[]) AS x (d, b) ON CONFLICT DO NOTHING""",
-        (tenant, digests, [piece.text for piece in values]),
+        """WITH there AS MATERIALIZED (
+               SELECT digest FROM evidence WHERE tenant = %s AND digest = ANY(%s) FOR KEY SHARE)
+           INSERT INTO evidence (tenant, digest, body) SELECT DISTINCT ON (d) %s, d, b
+           FROM unnest(%s::text[], %s::text[]) AS x (d, b) WHERE d NOT IN (SELECT digest FROM there)
+           ON CONFLICT DO NOTHING""",
+        (tenant, digests, tenant, digests, [piece.text for piece in values]),
     )
     await connection.execute(
         """INSERT INTO evidence_sources (tenant, digest, run, source, origin, truncated)

@@ -22,6 +22,15 @@ GRANT UPDATE ON threads TO groundswell_router;
 GRANT INSERT, DELETE ON workers TO groundswell_router;
 GRANT UPDATE (last_event, steps, status, reason, epoch, cancelling, answer, error, ended) ON runs TO groundswell_router;
 GRANT UPDATE (state) ON calls TO groundswell_router;
+-- Retention: the router prunes what is its runs'.
+GRANT UPDATE (pruned) ON runs TO groundswell_router;
+GRANT UPDATE (arguments) ON calls TO groundswell_router;
+GRANT UPDATE (body, kind) ON events TO groundswell_router;
+GRANT INSERT ON evidence_sources TO groundswell_router;
+GRANT UPDATE (created) ON evidence TO groundswell_router;  -- to lock
+GRANT DELETE ON runs, threads, idempotency, events, calls, evidence, evidence_sources TO groundswell_router;
+GRANT USAGE ON SCHEMA langgraph TO groundswell_router;
+GRANT SELECT, DELETE ON ALL TABLES IN SCHEMA langgraph TO groundswell_router;
 
 GRANT USAGE ON SCHEMA langgraph TO groundswell_agents;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA langgraph TO groundswell_agents;
@@ -32,5 +41,5 @@ GRANT UPDATE (worker, epoch, status, reason, mode, last_event, steps, answer, er
 GRANT INSERT ON events TO groundswell_tools, groundswell_models;
 GRANT UPDATE (last_event, steps, tool_calls, tokens, money, bytes, reserved_tool_calls, reserved_tokens, reserved_money, reserved_bytes) ON runs TO groundswell_tools, groundswell_models;
 GRANT INSERT, UPDATE ON calls, evidence, evidence_sources TO groundswell_tools, groundswell_models;
-GRANT INSERT, UPDATE, DELETE ON code_files TO groundswell_tools;
+GRANT INSERT, UPDATE, DELETE ON code_files, code_repos TO groundswell_tools;
 GRANT INSERT, UPDATE, DELETE ON collections, documents TO groundswell_tools;

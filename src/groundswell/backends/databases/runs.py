@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from groundswell.backends.databases.connections import Connection, Database, append, ended
 from groundswell.core.errors import Conflict, Invalid, LimitReached, NotFound
-from groundswell.core.records import ENDED, Answer, Fact, Limits, NewRun, Problem, Route, Run, Thread, Turn
+from groundswell.core.records import ENDED, Answer, Fact, Limits, Message, NewRun, Problem, Route, Run, Thread, Turn
 from groundswell.core.records.events import Answered, Denial, Routed, RunChanged
 
 HISTORY = 8  # earlier runs a follow-up sees
@@ -66,7 +66,7 @@ class RunStore:
             await self._admit(connection, new)
             sql = """INSERT INTO threads (tenant, id, title) VALUES (%s, %s, %s)
                      ON CONFLICT (tenant, id) DO UPDATE SET updated = clock_timestamp()"""
-            await connection.execute(sql, (new.tenant, new.thread, _title(new.request)))
+            await connection.execute(sql, (new.tenant, new.thread, title_of(new.request.input)))
             sql = """INSERT INTO runs (id, tenant, thread, agent, caller, input, call, sources, granted, budget, route)
                      VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
             messages = [message.model_dump(mode="json") for message in new.request.input]
@@ -233,8 +233,9 @@ def as_run(row: DictRow | None) -> Run:
     return Run.model_validate({name: row[name] for name in names} | {"spent": spent})
 
 
-def _title(request: NewRun) -> str:
-    texts: Sequence[str] = [part.text for message in request.input for part in message.parts if part.kind == "text"]
+def title_of(messages: Sequence[Message]) -> str:
+    """What a thread is called, by its first run."""
+    texts: Sequence[str] = [part.text for message in messages for part in message.parts if part.kind == "text"]
     return " ".join(" ".join(texts).split())[:80] or "untitled"
 
 

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -15,11 +15,17 @@ from groundswell.backends.repos.indexer import Indexed, Indexer, Limits
 from groundswell.backends.repos.indexer import Progress as Tell
 from groundswell.backends.repos.repository import IndexedRepo
 from groundswell.backends.repos.searching import Searcher
-from groundswell.backends.repos.source import CloneLimits, located, open_tree
+from groundswell.backends.repos.source import CloneLimits, drop_clones, located, open_tree
 from groundswell.backends.repos.trees import Tree
 from groundswell.core.ports import CollectionInfo, Embedder, Vectors, Workers
 
 _KEPT = 6  # indexes in memory
+_NOTICED_SECONDS = 600.0  # between two notes that an index is in use
+Used = Callable[[str, str], Awaitable[None]]  # of a tenant's repository
+
+
+async def _unnoticed(tenant: str, repo: str) -> None:
+    """Nobody keeps account of which indexes are in use."""
 
 
 @dataclass(slots=True)
@@ -55,6 +61,7 @@ class Repositories:
         embedder: Embedder | None = None,
         limits: Limits | None = None,
         clone: CloneLimits | None = None,
+        used: Used = _unnoticed,
     ) -> None:
         self._cache, self._workers, self._store = cache, workers, store
         self._vectors, self._embedder = vectors, embedder
@@ -64,6 +71,7 @@ class Repositories:
         self._opening: dict[tuple[str, str], _Opening] = {}
         self._ids: dict[tuple[str, str], str] = {}  # tenant and source → the repository's name in stores
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
+        self._used, self._noticed = used, dict[tuple[str, str], float]()  # when its use was last told
 
     async def open(self, source: str, *, tenant: str, progress: Tell | None = None) -> IndexedRepo:
         """A repository as it is now. Symbols and BM25 are there when this returns; dense vectors follow.
@@ -96,6 +104,20 @@ class Repositories:
         if known is not None and known.filling is not None:
             await asyncio.shield(known.filling)
 
+    async def drop_clones(self, seconds: float) -> int:
+        """Delete the clones that nobody has opened for so long; how many there were."""
+        return await drop_clones(self._cache, seconds)
+
+    async def forget(self, tenant: str, repo: str, forget: Used) -> None:
+        """Drop a repository's index: its vectors, then by `forget` its facts; it is made anew when it is opened."""
+        async with self._locks.setdefault((tenant, repo), asyncio.Lock()):
+            self._noticed.pop((tenant, repo), None)
+            if (known := self._known.pop((tenant, repo), None)) is not None:
+                await _stopped(known)
+            if self._vectors is not None:
+                await self._vectors.drop(tenant, collection_of(repo))
+            await forget(tenant, repo)
+
     async def close(self) -> None:
         """Stop what runs in the background."""
         opening = [one.task for one in self._opening.values()]
@@ -117,6 +139,9 @@ class Repositories:
         repo = self._ids[key] = identity(tree)
         async with self._locks.setdefault((tenant, repo), asyncio.Lock()):
             known = await self._current(tree, tenant, repo, tell)
+            if time.monotonic() - self._noticed.get((tenant, repo), -_NOTICED_SECONDS) >= _NOTICED_SECONDS:
+                await self._used(tenant, repo)
+                self._noticed[tenant, repo] = time.monotonic()
         return self._repository(tree, known, tenant, repo)
 
     async def _current(self, tree: Tree, tenant: str, repo: str, tell: Tell) -> _Known:

@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,7 @@ async def _open_url(url: str, cache: Path, limits: CloneLimits) -> Tree:
                 await _refresh(place, url, limits)
         else:
             await _clone(url, place, limits)
+        await asyncio.to_thread(os.utime, place)  # its last use
     return CommitTree(name, url, await asyncio.to_thread(git.shadow, place, None))
 
 
@@ -127,6 +129,26 @@ async def _refresh(place: Path, url: str, limits: CloneLimits) -> None:
     await _transfer(command, place, limits, url)
     commit = (place / "refs" / "groundswell" / "head").read_text()
     (place / "HEAD").write_text(commit)
+
+
+async def drop_clones(cache: Path, seconds: float) -> int:
+    """Delete the clones below `cache` that nobody has opened for so long; how many there were."""
+    oldest, dropped = time.time() - seconds, 0
+    for part in await asyncio.to_thread(lambda: sorted(cache.glob("*.part"))):
+        if await asyncio.to_thread(_last_used, part) < oldest:  # left by a process that was killed
+            await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)
+    for place in await asyncio.to_thread(lambda: sorted(cache.glob("*.git"))):
+        async with _lock(place):
+            if await asyncio.to_thread(_last_used, place) < oldest:
+                part = place.with_suffix(f".{os.getpid()}.part")  # half a clone must not pass for one
+                await asyncio.to_thread(place.rename, part)
+                await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)
+                dropped += 1
+    return dropped
+
+
+def _last_used(place: Path) -> float:
+    return place.stat().st_mtime if place.is_dir() else time.time()
 
 
 def _protocols(limits: CloneLimits) -> dict[str, Any]:

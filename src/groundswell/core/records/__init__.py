@@ -38,6 +38,7 @@ from groundswell.core.records.models import (
     Usage,
 )
 from groundswell.core.records.pages import Collection, Document, Filled, Page, PageHit, Passage, Shelf
+from groundswell.core.records.retention import PARTS, Prune, PrunedPart, Pruning, Tombstone
 from groundswell.core.records.runs import (
     ENDED,
     LONGEST_INPUT,
@@ -75,6 +76,7 @@ from groundswell.core.records.waves import (
 __all__ = [
     "ENDED",
     "LONGEST_INPUT",
+    "PARTS",
     "ROLES",
     "Alternative",
     "Answer",
@@ -126,6 +128,9 @@ __all__ = [
     "Profile",
     "Proof",
     "ProofStatus",
+    "Prune",
+    "PrunedPart",
+    "Pruning",
     "Ranked",
     "Record",
     "Reference",
@@ -143,6 +148,7 @@ __all__ = [
     "Symbol",
     "SymbolKind",
     "Thread",
+    "Tombstone",
     "ToolResult",
     "ToolSpec",
     "ToolUse",

@@ -131,6 +131,14 @@ class Approval(Record):
     by: str = ""
 
 
+class Pruned(Record):
+    """Stands where an event was whose content is no longer kept; the run says when and why it went."""
+
+    kind: Literal["pruned"] = "pruned"
+    version: Literal[1] = 1
+    was: str  # the kind of event
+
+
 class Answered(Record):
     """The run's end: the last event of every run."""
 
@@ -155,6 +163,7 @@ Body = Annotated[
     | Told
     | Denial
     | Approval
+    | Pruned
     | Answered,
     Field(discriminator="kind"),
 ]

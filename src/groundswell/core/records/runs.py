@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, field_validator
 
 from groundswell.core.records.base import Record
 from groundswell.core.records.evidence import Claim, Ranked
+from groundswell.core.records.retention import PrunedPart, Tombstone
 
 Status = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled", "exhausted"]
 ENDED: frozenset[str] = frozenset({"succeeded", "failed", "cancelled", "exhausted"})
@@ -178,6 +179,7 @@ class Run(Record):
     last_event: int = 0
     created: datetime
     ended: datetime | None = None
+    pruned: dict[PrunedPart, Tombstone] = {}
 
     @property
     def question(self) -> str:

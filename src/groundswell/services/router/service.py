@@ -1,5 +1,6 @@
 """The router's service: creates, shows, streams and cancels runs; signs run tokens."""
 
+import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncGenerator
@@ -13,9 +14,10 @@ from groundswell.backends.databases.calls import Journal
 from groundswell.backends.databases.connections import Database
 from groundswell.backends.databases.events import EventLog
 from groundswell.backends.databases.evidence import EvidenceStore
+from groundswell.backends.databases.retention import RetentionStore
 from groundswell.backends.databases.runs import Accepted, RunStore
 from groundswell.core.agent import Agent
-from groundswell.core.errors import Conflict, NotFound
+from groundswell.core.errors import Conflict, Invalid, NotFound
 from groundswell.core.policy import Grant, SourceUse
 from groundswell.core.records import (
     Answer,
@@ -25,11 +27,14 @@ from groundswell.core.records import (
     Message,
     NewRun,
     Part,
+    Prune,
+    Pruning,
     Record,
     Route,
     Run,
     SourceKind,
     Thread,
+    Tombstone,
 )
 from groundswell.core.records.events import Answered, Denial
 from groundswell.core.records.runs import Source
@@ -39,7 +44,8 @@ from groundswell.runtime import discovery
 from groundswell.runtime.base import Base
 from groundswell.runtime.grants import grant_for, judge, narrowed
 from groundswell.runtime.keys import CallerToken, RunToken
-from groundswell.runtime.service import Caller, Service, WorkerCaller, opened_of
+from groundswell.runtime.retention import ASKED_SECONDS, DAY, Pruner
+from groundswell.runtime.service import Caller, PruningCaller, Service, WorkerCaller, opened_of
 from groundswell.runtime.sse import stream
 from groundswell.services.router import relays
 from groundswell.services.router.choice import BEYOND, Chooser
@@ -48,6 +54,7 @@ from groundswell.services.router.requests import routed
 
 routes = APIRouter(prefix="/v1", tags=["runs"])
 internal = APIRouter(prefix="/internal", include_in_schema=False)
+HELD_TRIES = 5  # half a second each
 CHAT = "chat"  # the agent that talks without evidence
 
 
@@ -64,6 +71,7 @@ class Router:
     agents: dict[str, Agent]
     tools: dict[str, Tool]
     chooser: Chooser
+    pruner: Pruner
 
     def grant(self, agent: Agent, caller: CallerToken, granted: tuple[str, ...] = ()) -> Grant:
         """What an agent may do for a caller."""
@@ -153,6 +161,8 @@ async def opened(base: Base) -> AsyncGenerator[Router]:
     # one without tools looks at nothing
     looking = {name: agent for name, agent in agents.items() if agent.tools and not agent.direct}
     meanings = Meanings(base.embedder.taken(base.settings, base.data).embedder)
+    pruner = Pruner(RetentionStore(database), base.settings.retention)
+    pruning = asyncio.create_task(pruner.serve(), name="retention")
     try:
         yield Router(
             base,
@@ -168,8 +178,11 @@ async def opened(base: Base) -> AsyncGenerator[Router]:
                 meanings.of if meanings.there else None,
                 base.settings.router.threshold,
             ),
+            pruner,
         )
     finally:
+        pruning.cancel()
+        await asyncio.gather(pruning, return_exceptions=True)
         await base.embedder.given_back()
         await database.close()
 
@@ -296,6 +309,28 @@ async def cancel(run: RunDep, router: RouterDep) -> Run:
     return await router.runs.cancel(run.tenant, run.id)
 
 
+@routes.delete("/runs/{run_id}", summary="Delete a run")
+async def delete(run: RunDep, router: RouterDep, _: PruningCaller) -> Pruning:
+    """Delete an ended run with all that is its own: events, calls, checkpoints, and what no other run rests on."""
+    for _try in range(HELD_TRIES):
+        if await router.pruner.store.delete(run.tenant, run.id):
+            return Pruning(runs=1)
+    raise Conflict("run_busy", f"something else works on run {run.id}", "try again in a moment")
+
+
+@routes.post("/prune", summary="Prune now")
+async def prune(body: Prune, router: RouterDep, caller: PruningCaller) -> Pruning:
+    """Prune what is due in this caller's tenant: bodies give way to tombstones, and the runs stay readable."""
+    age = None if body.older_than_days is None else body.older_than_days * DAY
+    if body.runs and age is None:
+        raise Invalid("no_age", "which runs are to be deleted? Only those of an age", "say older_than_days")
+    if body.dry_run:
+        return await router.pruner.counted(caller.tenant, age, runs=body.runs)
+    if age is None:
+        return await router.pruner.prune(caller.tenant, seconds=ASKED_SECONDS)
+    return await router.pruner.prune_older(caller.tenant, age, runs=body.runs, by=caller.caller)
+
+
 @routes.get("/evidence/{digest}", summary="Read evidence")
 async def evidence(
     router: RouterDep,
@@ -306,9 +341,19 @@ async def evidence(
 ) -> Evidence:
     """The stored bytes behind a citation; 8 characters of the digest are enough."""
     found = await router.evidence.get(caller.tenant, digest, run=run, source=source)
+    if found is None and run and (gone := await _pruned(router, caller.tenant, run)):
+        message = f"the evidence of run {run} was pruned on {gone.at:%Y-%m-%d}: {gone.reason}"
+        raise NotFound("evidence_pruned", message, "ask again: a new run reads its sources anew")
     if found is None:
         raise NotFound("no_evidence", f"there is no evidence {digest}", "a run's answer names its evidence")
     return found
+
+
+async def _pruned(router: Router, tenant: str, run: str) -> Tombstone | None:
+    """The tombstone of a run's evidence."""
+    with contextlib.suppress(NotFound):
+        return (await router.runs.get(tenant, run)).pruned.get("evidence")
+    return None
 
 
 @routes.get("/threads", tags=["threads"], summary="List threads, latest first")
