@@ -22,10 +22,11 @@ from groundswell.backends.databases.connections import Database
 from groundswell.backends.databases.embedded import ROLE, EmbeddedPostgres
 from groundswell.backends.databases.migrations import migrate
 from groundswell.backends.documents.library import Desk, Library
+from groundswell.backends.egress.routes import Egress
+from groundswell.backends.egress.transport import client
 from groundswell.backends.models.minilm import MiniLMEmbedder
 from groundswell.backends.models.wordllama import WordLlamaEmbedder
 from groundswell.backends.vectors.embedded import EmbeddedVectors
-from groundswell.backends.web import guard
 from groundswell.backends.web.access import Sites, WebAccess
 from groundswell.core.ports import Embedder
 from groundswell.core.records import Answer, Passage
@@ -84,7 +85,7 @@ async def shelves(database: Database, folder: Path, embedder: Embedder | None) -
     """Both folders as collections of one tenant."""
     vectors = EmbeddedVectors(folder)
     library = Library(CollectionStore(database), vectors, embedder, HereWorkers())
-    http = guard.client(agent="groundswell/test")
+    http = client(Egress())
     access = WebAccess(http, lambda url: None, HereWorkers(), Sites())
 
     def desk(source: str) -> Desk:

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeGuard, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from groundswell.core.errors import ConfigError
+from groundswell.core.hosts import compared, host_of
 from groundswell.core.policy import ArgumentRule
 from groundswell.core.records import Narrowing, Record
 
@@ -146,25 +147,56 @@ class Index(Section):
     processes: int = Field(default=2, ge=1, description="For CPU-bound work.")
 
 
-class WebSettings(Section):
-    """How pages are read."""
+class GitCredential(Section):
+    """What a private Git host wants: for most, any user name and an access token that may read."""
 
-    trusted: tuple[str, ...] = Field(
-        default=(), description="Private addresses that pages may be read from, as `host:port`; none by default."
+    username: str = "git"
+    token: SecretStr
+
+
+class EgressSettings(Section):
+    """The way out: to pages, repositories and engines on the internet."""
+
+    proxy: str = Field(default="", pattern=r"^(?:https?://[^@/]+/?)?$", description="Such as `http://proxy:3128`.")
+    proxy_credentials: SecretStr | None = Field(
+        default=None, description="`user:password`: as proxy_credentials_file, or in the environment."
     )
-    ca_file: Path | None = Field(default=None, description="Certificates to trust in place of the system's.")
-    page_seconds: float = Field(default=15.0, gt=0, le=40, description="For one page, redirects and all.")
-    page_bytes: int = Field(default=4 * 2**20, ge=1024, description="Of one page, packed and unpacked.")
-    pause_seconds: float = Field(default=0.5, ge=0, description="Between two pages of a site that is crawled.")
+    no_proxy: tuple[str, ...] = Field(
+        default=(), description="Hosts, domains with all below them, and networks that the proxy is not for."
+    )
+    ca_bundle: Path | None = Field(default=None, description="Certificates to trust in place of the system's.")
+    trusted: tuple[str, ...] = Field(
+        default=(),
+        description="Places that pages and repositories may be read from though they are private: `host:port`.",
+    )
+    credentials: dict[str, GitCredential] = Field(
+        default={}, description='`[egress.credentials."git.example.org"]`: for private repositories on that host.'
+    )
+
+    @field_validator("credentials")
+    @classmethod
+    def _hosts(cls, value: dict[str, GitCredential]) -> dict[str, GitCredential]:
+        for place in value:
+            if not host_of(f"https://{place}") or "/" in place:
+                raise ValueError(f"{place!r} is not a host, nor host:port")
+        return value
 
     @field_validator("trusted")
     @classmethod
     def _places(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for place in value:
             host, _, port = place.rpartition(":")
-            if not host or not port.isdecimal():
+            if not compared(host.strip("[]")) or not port.isdecimal():
                 raise ValueError(f"{place!r} is not host:port")
         return value
+
+
+class WebSettings(Section):
+    """How pages are read."""
+
+    page_seconds: float = Field(default=15.0, gt=0, le=40, description="For one page, redirects and all.")
+    page_bytes: int = Field(default=4 * 2**20, ge=1024, description="Of one page, packed and unpacked.")
+    pause_seconds: float = Field(default=0.5, ge=0, description="Between two pages of a site that is crawled.")
 
 
 class Sources(Section):
@@ -202,6 +234,7 @@ class Settings(Section):
     retention: Retention = Retention()
     router: RouterSettings = RouterSettings()
     index: Index = Index()
+    egress: EgressSettings = EgressSettings()
     web: WebSettings = WebSettings()
     sources: Sources = Sources()
     telemetry: Telemetry = Telemetry()
@@ -249,6 +282,9 @@ def load(
     layers.append(("option", _nested(overrides or {})))
     for origin, layer in layers:
         _check(layer, Settings, origin)
+        if origin == str(file) and "proxy_credentials" in layer.get("egress", {}):
+            hint = f"write it to a file of its own and set proxy_credentials_file, or {PREFIX}EGRESS__PROXY_CREDENTIALS"
+            raise ConfigError("secret_in_settings", f"{file} holds the credentials of the proxy", hint)
         layer = _secrets(layer, origin)
         for name, _ in _leaves(layer):
             variable = PREFIX + name.upper().replace(".", "__")
@@ -373,5 +409,6 @@ def _validated(model: Any, tree: Mapping[str, Any], origins: Mapping[str, str]) 
         first = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
         origin = origins.get(name, "settings")
-        given = "" if "password" in name or "key" in name else f" (it is {first['input']!r})"
+        secret = any(word in name for word in ("password", "key", "token", "credentials", "proxy"))
+        given = "" if secret else f" (it is {first['input']!r})"
         raise ConfigError("bad_setting", f"{origin} sets {name}: {first['msg']}{given}") from error

@@ -1,17 +1,14 @@
 """Keep what reaches out on approved hosts."""
 
-import ipaddress
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
-from urllib.parse import urlsplit
 
+from groundswell.core.hosts import compared, host_of, plain
 from groundswell.core.policy import ALLOW, Grant, ToolCall, Verdict, deny, policy
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*:[/\\]{2}|https?:\S", re.IGNORECASE)
-_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*")
 
 
 @policy
@@ -50,40 +47,6 @@ def texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple | set | frozenset):
         for part in value:
             yield from texts(part)
-
-
-def plain(text: str) -> str:
-    """A text as a client reads a URL: line breaks and tabs are not there, and what surrounds it is not."""
-    return re.sub(r"[\t\r\n]", "", text).strip("".join(map(chr, range(33))) + "\u00a0\u3000")
-
-
-def host_of(url: str) -> str:
-    """The host a URL means, in the one way it is compared; "" where two clients could read two hosts."""
-    try:
-        parts = urlsplit(url)
-        host, userinfo = parts.hostname or "", "@" in parts.netloc
-        _ = parts.port
-    except ValueError:
-        return ""
-    if userinfo or "\\" in url or "%" in parts.netloc:
-        return ""
-    return compared(host)
-
-
-def compared(host: str) -> str:
-    """Lower case, without the final dot, as it goes to DNS; "" for what is no host."""
-    if ":" in host:
-        try:
-            return ipaddress.IPv6Address(host).compressed
-        except ValueError:
-            return ""
-    if not host.isascii():
-        try:
-            host = unicodedata.normalize("NFKC", host).encode("idna").decode("ascii")
-        except UnicodeError:
-            return ""
-    host = host.lower().removesuffix(".")
-    return host if _HOST.fullmatch(host) else ""
 
 
 def is_listed(host: str, patterns: Iterable[str]) -> bool:

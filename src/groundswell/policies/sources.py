@@ -4,8 +4,9 @@ import posixpath
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
+from groundswell.core.hosts import host_of, plain
 from groundswell.core.policy import ALLOW, Grant, SourceUse, Verdict, deny, policy
-from groundswell.policies.domains import host_of, is_listed, plain
+from groundswell.policies.domains import is_listed
 
 _FOLDERS = frozenset({"path", "file"})
 _HOSTS = frozenset({"https", "http"})

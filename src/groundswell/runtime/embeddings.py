@@ -9,6 +9,7 @@ from groundswell.backends.models.embeddings import MINILM_FOLDER, Choice, choose
 from groundswell.core.errors import Unavailable
 from groundswell.core.settings import Settings
 from groundswell.runtime.datadir import DataDir
+from groundswell.runtime.egress import operators
 
 SECONDS = 150  # for fetching and building: a slow network must not hold up the first answer
 
@@ -26,7 +27,8 @@ class SharedEmbedder:
             embeddings, role = settings.embeddings, settings.models.get("embed")
             chosen = role if role is not None and embeddings.url == "auto" else embeddings
             key = chosen.key.get_secret_value() if chosen.key else ""
-            self._choice = choose(chosen.url, models=data.models, model=chosen.model, key=key)
+            transport = operators(settings.egress, chosen.url) if chosen.url.startswith("http") else None
+            self._choice = choose(chosen.url, models=data.models, model=chosen.model, key=key, transport=transport)
         self._users += 1
         return self._choice
 

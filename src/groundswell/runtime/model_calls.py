@@ -28,8 +28,9 @@ from groundswell.core.records import (
 from groundswell.core.records.calls import ResultStatus
 from groundswell.core.records.models import CHARACTERS_PER_TOKEN
 from groundswell.core.redaction import redact
-from groundswell.core.settings import ModelEndpoint, ModelRole
+from groundswell.core.settings import EgressSettings, ModelEndpoint, ModelRole
 from groundswell.runtime.breaker import Breaker
+from groundswell.runtime.egress import operators
 from groundswell.runtime.keys import RunToken
 from groundswell.runtime.model_probe import probed
 from groundswell.runtime.model_text import Teller
@@ -77,7 +78,7 @@ class Serving:
         self.breaker.succeeded()
 
 
-def served(models: Mapping[ModelRole, ModelEndpoint]) -> dict[Role, Serving]:
+def served(models: Mapping[ModelRole, ModelEndpoint], way: EgressSettings) -> dict[Role, Serving]:
     """A client for every role that is configured."""
     found: dict[Role, Serving] = {}
     for role in ROLES:
@@ -92,7 +93,8 @@ def served(models: Mapping[ModelRole, ModelEndpoint]) -> dict[Role, Serving]:
                 seconds=settings.seconds,
             )
             slots = asyncio.Semaphore(settings.at_once)
-            found[role] = Serving(role, settings, ChatModel(endpoint), Breaker(f"the model of role {role}"), slots)
+            model = ChatModel(endpoint, transport=operators(way, settings.url, settings.at_once + 4))
+            found[role] = Serving(role, settings, model, Breaker(f"the model of role {role}"), slots)
     return found
 
 

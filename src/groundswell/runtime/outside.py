@@ -11,10 +11,11 @@ from groundswell.backends.databases.evidence import EvidenceStore
 from groundswell.backends.documents.library import Library
 from groundswell.backends.repos.indexer import Limits
 from groundswell.backends.repos.repositories import Repositories
-from groundswell.backends.repos.source import CloneLimits
+from groundswell.backends.repos.source import CloneLimits, Credential
 from groundswell.runtime.base import Base
 from groundswell.runtime.cpu import CpuWorkers
 from groundswell.runtime.discovery import backend
+from groundswell.runtime.egress import egress, places
 from groundswell.runtime.retention import keep_few
 from groundswell.runtime.run_pages import Pages
 from groundswell.runtime.tool_calls import Outside
@@ -27,6 +28,12 @@ async def outside(base: Base, database: Database) -> AsyncGenerator[Outside]:
     choice = base.embedder.taken(base.settings, base.data)
     cpu = CpuWorkers(index.processes)
     vectors = backend("vectors", base.settings.vectors.url)(base.data.vectors)
+    web, way = base.settings.web, base.settings.egress
+    credentials = {
+        place: Credential(given.username, given.token.get_secret_value())
+        for name, given in way.credentials.items()
+        for place in places([f"https://{name}"])
+    }
     files = CodeFiles(database)
     repos = Repositories(
         cache=base.data.repos,
@@ -35,12 +42,13 @@ async def outside(base: Base, database: Database) -> AsyncGenerator[Outside]:
         vectors=vectors,
         embedder=choice.embedder,
         limits=Limits(files=index.files, file_bytes=index.file_bytes, parallel=index.processes),
-        clone=CloneLimits(bytes=index.clone_bytes, seconds=index.clone_seconds),
+        clone=CloneLimits(
+            bytes=index.clone_bytes, seconds=index.clone_seconds, egress=egress(way), credentials=credentials
+        ),
         used=files.used,
     )
-    web = base.settings.web
     library = Library(CollectionStore(database), vectors, choice.embedder, cpu, web.pause_seconds)
-    pages = Pages(web, library, cpu)
+    pages = Pages(web, library, cpu, egress(way), base.settings.sources)
     pruning = asyncio.create_task(keep_few(repos, files, base.settings.retention), name="retention")
     try:
         yield Outside(cpu, vectors, repos, EvidenceStore(database), choice.sentence, pages)

@@ -2,23 +2,23 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from groundswell.backends.databases.runs import Scope
 from groundswell.backends.documents.library import Desk, Library
+from groundswell.backends.egress.routes import Egress
+from groundswell.backends.egress.transport import Client, Guarded, client
 from groundswell.backends.web.access import PRODUCT, Engine, Sites, WebAccess
 from groundswell.backends.web.download import Bounds
-from groundswell.backends.web.guard import client
 from groundswell.core.errors import Denied
 from groundswell.core.policy import Grant, Policy, ToolCall
 from groundswell.core.ports import Workers
-from groundswell.core.settings import WebSettings
+from groundswell.core.settings import Sources, WebSettings
 from groundswell.runtime.base import VERSION
 from groundswell.runtime.discovery import backend
+from groundswell.runtime.egress import places
 from groundswell.runtime.grants import judge
 
 ENGINES = ("wikipedia", "searxng")
-PORTS = {"http": 80, "https": 443}
 
 
 @dataclass
@@ -28,6 +28,8 @@ class Pages:
     settings: WebSettings
     library: Library
     workers: Workers
+    egress: Egress
+    sources: Sources = field(default_factory=Sources)
     sites: Sites = field(default_factory=Sites)
 
     def access(
@@ -38,37 +40,32 @@ class Pages:
     ) -> WebAccess:
         """One call's web; its connections close with the call."""
         settings, source = self.settings, scope.sources.get("pages", "")
-        http = client(
-            granted(scope.granted, settings.trusted),
-            ca_file=str(settings.ca_file or ""),
-            seconds=settings.page_seconds,
-            agent=f"{PRODUCT}/{VERSION}",
-        )
-        closers.append(http.aclose)
+        http = self._client(self.egress.granting(places(scope.granted)), closers)
         engine: Engine | None = None
         if source.partition(":")[0] in ENGINES:
-            engine = backend("web", source)(source, http)
+            reach = self._reach(source, source.removeprefix("searxng:"), self.sources.pages, scope)
+            engine = backend("web", source)(source, self._client(reach, closers))
         bounds = Bounds(settings.page_seconds, settings.page_bytes)
         return WebAccess(http, allows, self.workers, self.sites, engine, bounds)
+
+    def operators(self, source: str, scope: Scope) -> Guarded:
+        """The transport to a Prometheus: one that the settings or the local caller named may be a private one."""
+        return Guarded(self._reach(source, source, self.sources.prometheus, scope))
+
+    def _reach(self, source: str, url: str, configured: str, scope: Scope) -> Egress:
+        named = source == configured or source in scope.granted
+        return self.egress.granting(places([url])) if named else self.egress
+
+    def _client(self, egress: Egress, closers: list[Callable[[], Awaitable[None]]]) -> Client:
+        http = client(egress, seconds=self.settings.page_seconds, agent=f"{PRODUCT}/{VERSION}")
+        closers.append(http.aclose)
+        return http
 
     def desk(
         self, tenant: str, scope: Scope, access: WebAccess, tell: Callable[[str, int, int], None], until: float
     ) -> Desk:
         """One call's documents."""
         return self.library.desk(tenant, scope.sources.get("pages", ""), access, tell, until)
-
-
-def granted(sources: Iterable[str], trusted: Iterable[str]) -> frozenset[tuple[str, int]]:
-    """Hosts and ports that may be private: those the local caller named itself, and those of the settings."""
-    found: set[tuple[str, int]] = set()
-    for source in sources:
-        parts = urlsplit(source.removeprefix("searxng:"))
-        if parts.scheme in PORTS and parts.hostname:
-            found.add((parts.hostname.lower(), parts.port or PORTS[parts.scheme]))
-    for place in trusted:
-        host, _, port = place.rpartition(":")
-        found.add((host.strip("[]").lower(), int(port)))
-    return frozenset(found)
 
 
 def allowing(policies: Iterable[Policy], grant: Grant, tool: str) -> Callable[[str], None]:

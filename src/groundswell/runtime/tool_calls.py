@@ -43,8 +43,8 @@ DOUBT_SECONDS = 0.05  # between two looks at an effect that may still be under w
 class Repos(Protocol):
     """Opens repositories, and keeps what it knows of them."""
 
-    async def open(self, source: str, *, tenant: str, progress: Callable[[str, int, int], None]) -> Repo:
-        """A repository by `path:…` or `https://…`."""
+    async def open(self, source: str, *, tenant: str, progress: Callable[[str, int, int], None], granted: bool) -> Repo:
+        """A repository by `path:…` or `https://…`; what was `granted` by name may lie on a private address."""
         ...
 
     async def located(self, source: str) -> str:
@@ -110,7 +110,10 @@ class CallContext:
             )
         async with self.opened.lock:
             if self.opened.repo is None:
-                self.opened.repo = await self.outside.repos.open(source, tenant=self.tenant, progress=self.progress)
+                granted = source in self.scope.granted
+                self.opened.repo = await self.outside.repos.open(
+                    source, tenant=self.tenant, progress=self.progress, granted=granted
+                )
         self.origin = f"{source}@{self.opened.repo.revision}"
         return self.opened.repo
 
@@ -140,7 +143,7 @@ class CallContext:
         source = self.scope.sources.get("prometheus", "")
         if not source:
             raise ToolFailed("no_source", "this run looks at no Prometheus", "name one: --source prometheus=URL")
-        store = Prometheus(source)
+        store = Prometheus(source, self.outside.pages.operators(source, self.scope))
         self.closers.append(store.close)
         self.origin = source
         return store

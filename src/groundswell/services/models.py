@@ -23,7 +23,7 @@ async def opened(base: Base) -> AsyncGenerator[ModelCalls]:
     """Connect to the database, for the journal; models are connected to when they are asked."""
     database = base.database("models")
     await database.open()
-    calls = ModelCalls(Journal(database), served(base.settings.models))
+    calls = ModelCalls(Journal(database), served(base.settings.models, base.settings.egress))
     try:
         yield calls
     finally:

@@ -11,7 +11,8 @@ from backends.web.sites import HereWorkers, Site, site
 from groundswell.backends.databases.collections import CollectionStore
 from groundswell.backends.databases.connections import Database
 from groundswell.backends.documents.library import Desk, Library
-from groundswell.backends.web import guard
+from groundswell.backends.egress.routes import Egress
+from groundswell.backends.egress.transport import client
 from groundswell.backends.web.access import Sites, WebAccess
 from groundswell.core.errors import Invalid, NotFound, ToolFailed, Unavailable
 from groundswell.core.ports import Embedder
@@ -35,8 +36,8 @@ class Room:
     site: Site
 
     def desk(self, source: str = "", *, tenant: str = "local", until: float = 600) -> Desk:
-        client = guard.client({("127.0.0.1", self.site.port)}, agent="groundswell/test")
-        access = WebAccess(client, lambda url: None, HereWorkers(), Sites())
+        http = client(Egress().granting({("127.0.0.1", self.site.port)}), agent="groundswell/test")
+        access = WebAccess(http, lambda url: None, HereWorkers(), Sites())
         source = source or f"path:{self.folder}"
         return self.library.desk(tenant, source, access, lambda stage, done, total: None, time.monotonic() + until)
 

@@ -151,6 +151,7 @@ async def test_clone_answers_from_its_cache_when_the_host_is_gone(folder: Path, 
     shutil.move(folder, folder.parent / "gone")
     repo = await cloning.open(f"file://{folder}", tenant="acme")
     assert await repo.files() == ["pkg/__init__.py", "pkg/a.py"]
+    assert f"since {repo.revision}" in (await repo.coverage()).stale
 
 
 async def test_host_that_does_not_answer_is_unavailable(tmp_path: Path, cloning) -> None:

@@ -11,7 +11,9 @@ import httpx2
 import pytest
 
 from backends.web.sites import HereWorkers, Site, site
-from groundswell.backends.web import guard
+from groundswell.backends.egress.addresses import why_not_public
+from groundswell.backends.egress.routes import Egress
+from groundswell.backends.egress.transport import Guard, Guarded, client
 from groundswell.backends.web.access import Sites, WebAccess
 from groundswell.backends.web.download import Bounds, checked
 from groundswell.backends.web.searxng import SearxNG
@@ -31,8 +33,8 @@ async def there() -> AsyncIterator[Site]:
 
 @pytest.fixture
 async def access(there: Site) -> AsyncIterator[WebAccess]:
-    async with guard.client({("127.0.0.1", there.port)}, agent="groundswell/test") as client:
-        yield WebAccess(client, lambda url: None, HereWorkers(), Sites(), bounds=BOUNDS)
+    async with client(Egress().granting({("127.0.0.1", there.port)}), agent="groundswell/test") as http:
+        yield WebAccess(http, lambda url: None, HereWorkers(), Sites(), bounds=BOUNDS)
 
 
 async def test_a_page_is_fetched_with_its_title_and_its_words(there: Site, access: WebAccess) -> None:
@@ -47,37 +49,38 @@ async def test_a_page_is_fetched_with_its_title_and_its_words(there: Site, acces
 @pytest.mark.parametrize(
     "url",
     [
-        "http://127.0.0.1:9/",
-        "http://localhost:9/",
-        "http://2130706433:9/",
-        "http://0x7f.1:9/",
-        "http://[::1]:9/",
-        "http://[::ffff:127.0.0.1]:9/",
-        "http://[64:ff9b::7f00:1]:9/",
+        "http://127.0.0.1:8099/",
+        "http://localhost:8099/",
+        "http://2130706433:8099/",
+        "http://0x7f.1:8099/",
+        "http://[::1]:8099/",
+        "http://[::ffff:127.0.0.1]:8099/",
+        "http://[64:ff9b::7f00:1]:8099/",
         "http://169.254.169.254/latest/meta-data",
         "http://10.0.0.1/",
         "http://100.64.0.1/",
-        "http://0.0.0.0:9/",
+        "http://0.0.0.0:8099/",
         "http://[fd00::1]/",
     ],
 )
 async def test_a_private_address_is_refused_however_it_is_written(access: WebAccess, url: str) -> None:
-    with pytest.raises((Denied, NotFound)) as caught:
+    with pytest.raises((Denied, ToolFailed)) as caught:
         await access.fetch(url)
-    assert caught.value.code in ("private_address", "no_such_host")
+    assert caught.value.code in ("private_address", "bad_url")
 
 
 async def test_only_the_granted_port_of_a_private_host_is_open(there: Site) -> None:
     there.page("/", PAGE)
-    async with guard.client({("127.0.0.1", there.port + 1)}, agent="x") as client:
+    async with client(Egress().granting({("127.0.0.1", there.port + 1)})) as http:
         with pytest.raises(Denied, match="not on the internet"):
-            await WebAccess(client, lambda url: None, HereWorkers(), Sites()).fetch(there.url)
+            await WebAccess(http, lambda url: None, HereWorkers(), Sites()).fetch(there.url)
 
 
 def test_the_guard_is_what_the_client_connects_through() -> None:
-    transport = guard.client(agent="x")._transport
-    assert isinstance(transport, httpx2.AsyncHTTPTransport)
-    assert isinstance(transport._pool._network_backend, guard.Guard)  # pyright: ignore
+    transport = client(Egress())._transport
+    assert isinstance(transport, Guarded)
+    assert isinstance(transport.direct, httpx2.AsyncHTTPTransport)
+    assert isinstance(transport.direct._pool._network_backend, Guard)  # pyright: ignore
 
 
 @pytest.mark.parametrize(
@@ -91,7 +94,7 @@ def test_the_guard_is_what_the_client_connects_through() -> None:
     ],
 )
 def test_what_is_public(text: str, public: bool) -> None:
-    assert guard.is_public(ipaddress.ip_address(text)) is public
+    assert (not why_not_public(ipaddress.ip_address(text))) is public
 
 
 async def test_every_redirect_is_checked_again(there: Site, access: WebAccess) -> None:

@@ -144,6 +144,8 @@ def _say_what_was_not_read(sheet: Sheet, coverage: Coverage) -> None:
     if not coverage.complete:
         left = ", ".join(f"{count:,} {reason}" for reason, count in coverage.skipped.items())
         sheet.missing.append(f"files that the index does not cover: {left}")
+    if coverage.stale:
+        sheet.missing.append(coverage.stale)
 
 
 skeleton = StateGraph(State, context_schema=RunContext).add_sequence([understand, locate, read, answer])

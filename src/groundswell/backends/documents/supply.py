@@ -12,6 +12,7 @@ from urllib.parse import urldefrag, urlsplit
 from groundswell.backends.databases.collections import Kept
 from groundswell.backends.documents.reading import Raw, Read, files, read_files, read_page
 from groundswell.backends.web.access import WebAccess
+from groundswell.backends.web.download import checked
 from groundswell.core.errors import Denied, GroundswellError, LimitReached, NotFound, ToolFailed, Unavailable
 from groundswell.core.ports import Workers
 
@@ -104,7 +105,7 @@ class Site:
     """The pages below an address, link by link."""
 
     def __init__(self, start: str, access: WebAccess, workers: Workers, most: int, until: float, pause: float) -> None:
-        self.start, self.access, self.workers = start, access, workers
+        self.start, self.access, self.workers = checked(start), access, workers
         self.most, self.until, self.pause = most, until, pause
         self.last = 0.0
 
@@ -167,7 +168,10 @@ class Site:
 
     def _within(self, url: str) -> bool:
         """Whether a link stays on the site, below the folder that was named."""
-        here, there = urlsplit(self.start), urlsplit(url)
+        try:
+            here, there = urlsplit(self.start), urlsplit(checked(url))
+        except ToolFailed:
+            return False
         if (here.scheme, here.netloc) != (there.scheme, there.netloc):
             return False
         path = here.path or "/"

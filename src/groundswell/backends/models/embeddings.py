@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import httpx2
+
 from groundswell.backends.models import minilm, wordllama
 from groundswell.backends.models.embeddings_endpoint import EndpointEmbedder
 from groundswell.backends.models.minilm import MiniLMEmbedder
@@ -32,13 +34,24 @@ class Choice:
     sentence: str
 
 
-def choose(url: str, *, models: Path, model: str = "", key: str = "", key_file: Path | None = None) -> Choice:
+def choose(
+    url: str,
+    *,
+    models: Path,
+    model: str = "",
+    key: str = "",
+    key_file: Path | None = None,
+    transport: httpx2.AsyncBaseTransport | None = None,
+) -> Choice:
     """Pick by `[embeddings] url`; nothing is loaded and nobody is asked here. `models` is where built models lie."""
     scheme = url.partition(":")[0]
     folder = models / MINILM_FOLDER
     if scheme in EndpointEmbedder.schemes:
         named = f" ({model})" if model else ""
-        return Choice(EndpointEmbedder(url, model=model, key=key, key_file=key_file), f"endpoint {url}{named}")
+        return Choice(
+            EndpointEmbedder(url, model=model, key=key, key_file=key_file, transport=transport),
+            f"endpoint {url}{named}",
+        )
     if scheme == "none":
         return Choice(None, "none: search is by words alone, as [embeddings] url says")
     if scheme == "minilm":

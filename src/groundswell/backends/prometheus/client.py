@@ -19,11 +19,11 @@ _HINT = "check that the address of `prometheus` answers: curl URL/-/ready"
 class Prometheus:
     """One server; only its query API is used."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, transport: httpx2.AsyncBaseTransport | None = None) -> None:
         if not url.startswith(("http://", "https://")):
             raise ToolFailed("bad_source", f"{url!r} is no address of a Prometheus", "write --source prometheus=URL")
         self.url = url.rstrip("/")
-        self.client = httpx2.AsyncClient(timeout=TIMEOUT, trust_env=False, follow_redirects=False)
+        self.client = httpx2.AsyncClient(timeout=TIMEOUT, transport=transport, trust_env=False, follow_redirects=False)
 
     async def close(self) -> None:
         """Close its connections."""

@@ -192,9 +192,10 @@ async def _watch(ask: Callable[[], str]) -> bytes:
 def _verb(command: Sequence[str]) -> str:
     words = iter(command[2:])
     for word in words:
-        if word != "-c":
+        if word == "-c":
+            next(words)
+        elif not word.startswith("--"):
             return word
-        next(words)
     return "?"
 
 

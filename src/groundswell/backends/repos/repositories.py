@@ -68,17 +68,20 @@ class Repositories:
         self._clone = clone or CloneLimits()
         self._indexer = Indexer(workers=workers, store=store, vectors=vectors, limits=limits or Limits())
         self._known: OrderedDict[tuple[str, str], _Known] = OrderedDict()
-        self._opening: dict[tuple[str, str], _Opening] = {}
+        self._opening: dict[tuple[str, str, bool], _Opening] = {}
         self._ids: dict[tuple[str, str], str] = {}  # tenant and source → the repository's name in stores
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
         self._used, self._noticed = used, dict[tuple[str, str], float]()  # when its use was last told
 
-    async def open(self, source: str, *, tenant: str, progress: Tell | None = None) -> IndexedRepo:
+    async def open(
+        self, source: str, *, tenant: str, progress: Tell | None = None, granted: bool = False
+    ) -> IndexedRepo:
         """A repository as it is now. Symbols and BM25 are there when this returns; dense vectors follow.
 
-        An update goes on when its caller gives up: the next one finds it further on.
+        An update goes on when its caller gives up: the next one finds it further on. An address that the caller was
+        `granted` by name may be a private one.
         """
-        key = (tenant, source)
+        key = (tenant, source, granted)
         opening = self._opening.get(key)
         if opening is None:
             listeners: list[Tell] = []
@@ -89,7 +92,7 @@ class Repositories:
             opening.listeners.append(progress)
         return await asyncio.shield(opening.task)
 
-    def _opened(self, key: tuple[str, str], task: "asyncio.Task[IndexedRepo]") -> None:
+    def _opened(self, key: tuple[str, str, bool], task: "asyncio.Task[IndexedRepo]") -> None:
         self._opening.pop(key, None)
         if not task.cancelled():
             task.exception()  # whoever still waits has it
@@ -128,15 +131,15 @@ class Repositories:
             await _stopped(known)
         self._known.clear()
 
-    async def _open(self, key: tuple[str, str], listeners: Sequence[Tell]) -> IndexedRepo:
-        tenant, source = key
+    async def _open(self, key: tuple[str, str, bool], listeners: Sequence[Tell]) -> IndexedRepo:
+        tenant, source, granted = key
 
         def tell(stage: str, done: int, total: int) -> None:
             for listener in listeners:
                 listener(stage, done, total)
 
-        tree = await open_tree(source, self._cache, self._clone)
-        repo = self._ids[key] = identity(tree)
+        tree = await open_tree(source, self._cache, self._clone, granted=granted)
+        repo = self._ids[tenant, source] = identity(tree)
         async with self._locks.setdefault((tenant, repo), asyncio.Lock()):
             known = await self._current(tree, tenant, repo, tell)
             if time.monotonic() - self._noticed.get((tenant, repo), -_NOTICED_SECONDS) >= _NOTICED_SECONDS:

@@ -248,6 +248,7 @@ class IndexedRepo:
             to_embed=self._embedded.to_do,
             seconds=round(self._seconds, 3),
             complete=not any(reason in self._indexed.skipped for reason in _INCOMPLETE),
+            stale=self._tree.stale,
         )
 
     def lines(self, path: str) -> list[str]:

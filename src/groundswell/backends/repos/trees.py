@@ -52,6 +52,7 @@ class Tree(Protocol):
 
     name: str
     origin: str  # where it is, once and for all: what it is known by in stores
+    stale: str  # of a clone that could not be fetched anew: what is not known of it, and why; else ""
 
     @property
     def reader(self) -> Reader:
@@ -189,6 +190,7 @@ class WorkTree:
     def __init__(self, top: Path, shadow: git.Shadow) -> None:
         self.name = top.name
         self.origin = f"path:{top}"
+        self.stale = ""
         self.reader = WorkTreeReader(str(top))
         self._shadow = shadow
         self._top = top
@@ -280,8 +282,8 @@ class WorkTree:
 class CommitTree:
     """The files of a bare repository's HEAD."""
 
-    def __init__(self, name: str, origin: str, shadow: git.Shadow) -> None:
-        self.name, self.origin = name, origin
+    def __init__(self, name: str, origin: str, shadow: git.Shadow, stale: str = "") -> None:
+        self.name, self.origin, self.stale = name, origin, stale
         self.reader = ObjectReader(shadow.environment())
         self._shadow = shadow
         weakref.finalize(self, shutil.rmtree, shadow.folder, ignore_errors=True)

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from groundswell.backends.web import guard, robots
-from groundswell.backends.web.download import Bounds, Downloaded, checked, download
+from groundswell.backends.web import robots
+from groundswell.backends.web.download import Allows, Bounds, Downloaded, checked, download
 from groundswell.backends.web.pages import page
 from groundswell.core.errors import Denied, ToolFailed, Unavailable
 from groundswell.core.ports import Workers
@@ -38,7 +38,7 @@ class Sites:
         default_factory=lambda: OrderedDict[str, tuple[float, robots.Robots]]()
     )
 
-    async def robots(self, client: httpx2.AsyncClient, url: str, allows: guard.Allows) -> robots.Robots:
+    async def robots(self, client: httpx2.AsyncClient, url: str, allows: Allows) -> robots.Robots:
         """The rules of a page's site. One that does not answer lets nobody in; one without rules, everybody."""
         parts = urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}"
@@ -48,7 +48,7 @@ class Sites:
         try:
             found = await download(client, f"{origin}/robots.txt", allows, Bounds(5.0, 500_000), statuses=_ANY)
         except Denied as error:
-            if error.code in ("private_address", "domain_not_allowed"):
+            if error.code in ("private_address", "port_refused", "host_unclear", "proxy_refused", "domain_not_allowed"):
                 raise
             rules = robots.EVERYTHING
         except ToolFailed:  # not text, or redirected for ever: no rules
@@ -77,7 +77,7 @@ class WebAccess:
     def __init__(
         self,
         client: httpx2.AsyncClient,
-        allows: guard.Allows,
+        allows: Allows,
         workers: Workers,
         sites: Sites,
         engine: Engine | None = None,

@@ -2,13 +2,16 @@
 
 import asyncio
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
-from groundswell.backends.web.guard import Allows
 from groundswell.core.errors import Denied, GroundswellError, LimitReached, NotFound, ToolFailed, Unavailable
+from groundswell.core.hosts import PORTS, host_of, plain, written
+
+Allows = Callable[[str], None]  # raises Denied for an address that policy refuses
 
 REDIRECTS = 5
 _MOVED = frozenset({301, 302, 303, 307, 308})
@@ -63,17 +66,23 @@ async def download(
 
 
 def checked(url: str) -> str:
-    """An address that two clients cannot read in two ways, without its fragment. Raises ToolFailed."""
+    """An address as it is asked for: its host in its one form, so that policy, TLS and the connection mean the same.
+
+    Raises ToolFailed for what two clients could read in two ways.
+    """
+    url = plain(url)
     try:
-        parts = urlsplit(url.strip())
+        parts = urlsplit(url)
         _ = parts.port
     except ValueError as error:
         raise ToolFailed("bad_url", f"{url!r} is no address", "write https://host/path") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in PORTS or not parts.hostname:
         raise ToolFailed("bad_url", f"{url!r} is no http or https address", "write https://host/path")
     if "@" in parts.netloc or "\\" in url:
         raise ToolFailed("bad_url", f"{url!r} holds a user name or a backslash", "write https://host/path")
-    return urlunsplit((parts.scheme, parts.netloc, parts.path or "/", parts.query, ""))
+    if not host_of(url):
+        raise ToolFailed("bad_url", f"{parts.hostname!r} is not read as one host by all", "write its plain name")
+    return written(url)
 
 
 async def _step(

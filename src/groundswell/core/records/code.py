@@ -93,3 +93,4 @@ class Coverage(Record):
     to_embed: int = 0
     seconds: float = 0.0
     complete: bool = True
+    stale: str = ""  # of a clone that could not be fetched anew: what is not known of it, and why
