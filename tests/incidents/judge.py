@@ -45,6 +45,7 @@ class Case:
     must_mention: tuple[tuple[str, ...], ...]
     must_not: tuple[str, ...]
     provenance: dict[str, str]
+    dump: str = "dump"  # two cases may ask about one
 
     @property
     def healthy(self) -> bool:
@@ -60,6 +61,9 @@ class Verdict:
     reason: str
 
 
+TUNED, HELD_OUT = "cases", ("first-holdout", "second-holdout")
+
+
 def read(folder: Path) -> Case:
     """Read a case from its folder."""
     told: dict[str, Any] = tomllib.loads((folder / "case.toml").read_text())
@@ -72,14 +76,16 @@ def read(folder: Path) -> Case:
         must_mention=tuple(tuple(group) for group in told.get("must_mention", [])),
         must_not=tuple(told.get("must_not", [])),
         provenance=told["provenance"],
+        dump=told.get("dump", "dump"),
     )
 
 
-def cases() -> Iterator[tuple[str, Path, str, Case]]:
+def cases(*sets: str) -> Iterator[tuple[str, Path, str, Case]]:
     """Every case in order: its name, the folder of its dump, the question, and what is known."""
-    for file in sorted(HERE.glob("cases/*/case.toml")):
-        case = read(file.parent)
-        yield file.parent.name, file.parent / "dump", case.question, case
+    for each in sets or (TUNED,):
+        for file in sorted(HERE.glob(f"{each}/*/case.toml")):
+            case = read(file.parent)
+            yield file.parent.name, (file.parent / case.dump).resolve(), case.question, case
 
 
 def judge(case: Case, answer: str) -> Verdict:

@@ -442,7 +442,7 @@ async def test_what_only_looks_like_trouble_is_no_alarm(what: str, tmp_path: Pat
 
 async def test_a_kind_without_a_list_is_named_as_unknown_and_never_called_absent(tmp_path: Path) -> None:
     answer = await ask(write(tmp_path, **CAUSES["a setting that is not there"][0]))
-    assert any("ConfigMap" in each and "not listed" in each for each in answer.missing)
+    assert any("ConfigMap" in each and "no list of these kinds" in each for each in answer.missing)
     assert "ConfigMap" not in answer.text
 
 

@@ -8,6 +8,7 @@ from groundswell.agents.observability.messages import EDGES, Complaint
 from groundswell.agents.observability.world import Ref, Thing, World, of, ready, rows
 
 DNS = Ref("Service", "kube-system", "kube-dns")
+HOST = "Host"  # what is no object: a host outside, or one that nobody knows
 
 
 @dataclass
@@ -26,18 +27,24 @@ class Edge:
 def followed(world: World, complaint: Complaint, namespace: str) -> Edge:
     """The Service a complaint speaks of, what stands behind it, and whether the way there is right."""
     edge = Edge(complaint.host)
+    edge.needs |= _spoken_of(world, complaint)
     if complaint.kind not in (*EDGES, "certificate") or not complaint.host:
         return edge
     host = complaint.host
     service = edge.service = world.service(host, namespace) or _by_pod(world, host)
     if complaint.kind == "dns":
         edge.needs.add(DNS)
+    if complaint.kind == "certificate":
+        edge.needs |= {each.ref for each in world.all("Certificate") if host in (each.spec.get("dnsNames") or ())}
     if service is not None:
         edge.needs.add(service.ref)
+        if complaint.kind == "certificate":
+            edge.needs |= {each.ref for each in world.all("Certificate") if _is_for(each, service)}
         edge.needs |= world.backing(service)
         _ports(service, complaint, edge)
         return edge
     name, where = _meant(host, namespace)
+    edge.needs.add(Ref(HOST, "", host))
     local = re.fullmatch(r"(?:localhost|127\.[\d.]+|\[?::1\]?)", host)
     if local or re.fullmatch(r"[\d.]+", host):
         return edge
@@ -51,6 +58,30 @@ def followed(world: World, complaint: Complaint, namespace: str) -> Edge:
             edge.quotes = [quote] if quote else []
             edge.says.append(statement(f"A Service whose name is near to that is {near.ref}.", quote, inferred=False))
     return edge
+
+
+def _spoken_of(world: World, complaint: Complaint) -> set[Ref]:
+    """What a line names in plain words, as `etcdserver: request timed out` does: a part of the same namespace."""
+    own = complaint.log.pod
+    pod = world.by_ref.get(own)
+    words = {word.removesuffix("server") for word in re.findall(r"[a-z][a-z0-9-]{3,}", complaint.quote.lower())}
+    found: set[Ref] = set()
+    if pod is None or not complaint.kind:
+        return found
+    for other in world.all("Pod"):
+        owner = str(other.data.get("owner", ""))
+        if other.ref.namespace != own.namespace or not owner.startswith("Node/") or other.ref == own:
+            continue
+        if other.ref.name.removesuffix(f"-{owner[5:]}") in words and other.data.get("node") == pod.data.get("node"):
+            found.add(other.ref)
+    return found
+
+
+def _is_for(certificate: Thing, service: Thing) -> bool:
+    """Whether a certificate names a Service."""
+    names = certificate.spec.get("dnsNames") or ()
+    own = f"{service.ref.name}.{service.ref.namespace}"
+    return any(str(each).startswith((f"{own}.", own)) for each in names)
 
 
 def _by_pod(world: World, host: str) -> Thing | None:

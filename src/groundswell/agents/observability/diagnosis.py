@@ -2,19 +2,22 @@
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
 from groundswell.agents.observability import rules
 from groundswell.agents.observability.findings import Finding
-from groundswell.agents.observability.pods import upstream_of
+from groundswell.agents.observability.messages import STATES
 from groundswell.agents.observability.question import Focus
-from groundswell.agents.observability.world import Ref, World, of
+from groundswell.agents.observability.topology import needs_of
+from groundswell.agents.observability.world import Ref, World
 
 Rule = Callable[[World], Iterator[Finding]]
 _NODE_CAUSES = ("node.silent", "node.not-ready", "node.network")
 _FARTHEST = 6  # edges
+_LED = ("traffic", "crashes", "probes", "shared", "certificates", "webhooks")  # what these say leads to something else
 
 
 @dataclass
@@ -24,6 +27,7 @@ class Hypothesis:
     finding: Finding
     explains: list[Finding] = field(default_factory=list[Finding])
     score: float = 0.0
+    alike: list[Finding] = field(default_factory=list[Finding])  # the same of other objects
     is_near: bool = True  # the question asks about it, or about what it explains
 
 
@@ -80,21 +84,11 @@ def _reach(world: World, finding: Finding) -> dict[Ref, int]:
         ref = pending.pop(0)
         if distances[ref] >= _FARTHEST:
             continue
-        for other in _next(world, ref):
+        for other in needs_of(world, ref):
             if other not in distances:
                 distances[other] = distances[ref] + 1
                 pending.append(other)
     return distances
-
-
-def _next(world: World, ref: Ref) -> set[Ref]:
-    thing = world.by_ref.get(ref)
-    if thing is not None and ref.kind == "Service":
-        return world.backing(thing)
-    if ref.kind in ("APIService",) and thing is not None:
-        service = of(thing.spec, "service")
-        return {Ref("Service", str(service.get("namespace", "")), str(service.get("name", "")))}
-    return {each for pod in world.pods_of.get(ref, [])[:3] for each in upstream_of(pod)}
 
 
 def _cause(world: World, finding: Finding, broken: Sequence[Finding]) -> Finding | None:
@@ -109,7 +103,8 @@ def _cause(world: World, finding: Finding, broken: Sequence[Finding]) -> Finding
         distance = min((reach[ref] for ref in (other.about, *_services_of(other)) if ref in reach), default=0)
         if distance and other.about.kind == "Node" and not _by_node(finding, other):
             distance = 0
-        if finding.depth == 3 and not (touched or (distance and finding.rule in ("traffic", "crashes", "probes"))):
+        shares = _shares(finding, other)
+        if finding.depth == 3 and not (touched or shares or (distance and finding.rule in _LED)):
             continue
         if same and other.depth > finding.depth:
             key = (2.0, float(other.depth), other.weight)
@@ -117,11 +112,27 @@ def _cause(world: World, finding: Finding, broken: Sequence[Finding]) -> Finding
             key = (1.5, float(other.depth), other.weight)
         elif distance and other.about != finding.about:
             key = (3.0 - distance * 0.1, float(other.depth), other.weight)
+        elif shares:
+            key = (1.0, float(other.depth), other.weight)
         else:
             continue
         if best is None or key > best[0]:
             best = (key, other)
     return best[1] if best else None
+
+
+def _shares(finding: Finding, other: Finding) -> bool:
+    """Whether one of the platform's own parts tells of the same state: a node's agent, an operator's resource."""
+    if (
+        not finding.kind
+        or finding.kind != other.kind
+        or finding.kind not in STATES
+        or finding.rule == other.rule == "conditions"
+    ):
+        return False
+    if other.rule == "conditions":
+        return finding.about.namespace == other.about.namespace
+    return other.about.kind == "DaemonSet" and finding.about.kind != "DaemonSet"
 
 
 def _services_of(finding: Finding) -> set[Ref]:
@@ -158,16 +169,33 @@ def _weigh(world: World, hypothesis: Hypothesis, focus: Focus) -> None:
     concerned |= {ref for each in hypothesis.explains for ref in each.touches}
     near = max((focus.nearness(ref) for ref in concerned), default=0.0)
     hypothesis.is_near = not focus or near >= (0.6 if focus.doubts else 0.1)
-    hypothesis.score += near
+    fits = any(focus.fits(each.cause) for each in (finding, *hypothesis.explains))
+    hypothesis.score += near + (0.3 if fits else 0.0)
 
 
 def _without_repeats(ranked: list[Hypothesis]) -> list[Hypothesis]:
-    """One hypothesis an object: of several, the first. The others go with what it explains."""
+    """One hypothesis an object, of several the first; and one for all objects of which the same is said."""
     kept: list[Hypothesis] = []
+    shapes: dict[tuple[str, str, str], Hypothesis] = {}
     for each in ranked:
         same = next((other for other in kept if other.finding.about == each.finding.about), None)
-        if same is None:
-            kept.append(each)
-        else:
+        alike = shapes.get(_shape(each.finding))
+        if same is not None:
             same.explains += [each.finding, *each.explains]
+        elif alike is not None and alike.is_near == each.is_near:
+            alike.alike.append(each.finding)
+            alike.explains += each.explains
+        else:
+            shapes[_shape(each.finding)] = each
+            kept.append(each)
     return kept
+
+
+def _shape(finding: Finding) -> tuple[str, str, str]:
+    """What a finding says, without of whom."""
+    text = finding.headline.wordings[-1]
+    names = {finding.about.name, *(ref.name for ref in finding.touches)}
+    for name in sorted(names, key=len, reverse=True):
+        text = text.replace(name, "") if name else text
+    words = re.sub(r"[0-9a-f]*\d[0-9a-f.:-]*", "#", text.replace(finding.about.namespace or "\0", ""))
+    return finding.rule, finding.cause, words

@@ -36,6 +36,7 @@ class Finding:
     cause: str  # a word for what kind of thing it is, such as `image.tag`
     about: Ref
     headline: Statement
+    kind: str = ""  # what kind of complaint it is, where it is one: see `messages`
     depth: Depth = 2
     weight: float = 0.5  # how surely something is broken by it, 0 to 1
     details: list[Statement] = field(default_factory=list[Statement])

@@ -1,6 +1,7 @@
 """Say what is wrong with a Kubernetes cluster, on what stands in it."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, NotRequired
 
 from langgraph.graph import START, StateGraph
@@ -8,7 +9,7 @@ from langgraph.runtime import Runtime
 
 from groundswell.agents.loop import LoopState, with_loop
 from groundswell.agents.observability import diagnosis, report
-from groundswell.agents.observability.question import focus_of, names_in
+from groundswell.agents.observability.question import focus_of, in_thread, names_in
 from groundswell.agents.observability.world import World
 from groundswell.core.agent import Agent, Limits, Update
 from groundswell.core.context import RunContext
@@ -28,16 +29,18 @@ async def diagnose(state: State, runtime: Runtime[RunContext]) -> Update:
     """
     context = runtime.context
     question = state["question"]
-    about = names_in(question)
+    earlier = [turn.question for turn in context.history if turn.agent == "observability"]
+    about = names_in(question) or names_in(in_thread(question, earlier))
     pack = await context.tools.call("cluster_evidence", about=about, returns=ClusterEvidence)
-    update, understood = await asyncio.to_thread(_diagnosed, question, pack)
+    update, understood = await asyncio.to_thread(_diagnosed, question, pack, earlier)
     context.note("understood", **understood)
     return update
 
 
-def _diagnosed(question: str, pack: ClusterEvidence) -> tuple[dict[str, Any], dict[str, Any]]:
+def _diagnosed(question: str, pack: ClusterEvidence, earlier: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     world = World(pack)
-    focus = focus_of(question, world)
+    focus = focus_of(question, world, earlier)
+    world.named = focus.objects
     found = diagnosis.findings(world)
     ranked = diagnosis.hypotheses(world, found, focus)
     understood = {

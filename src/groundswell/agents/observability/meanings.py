@@ -8,6 +8,12 @@ def because(complaint: Complaint) -> list[str]:
     host = f"`{complaint.host}:{complaint.port}`" if complaint.port else f"`{complaint.host}`"
     named = complaint.missing()
     about = f" (`{named}`)" if named else ""
+    if complaint.port == 53 and complaint.kind in ("timeout", "refused", "upstream"):
+        return [
+            f"the name server (DNS) {host} that it asks times out",
+            f"of the name server (DNS) {host} that it asks",
+            f"of {host}",
+        ]
     of_host = {
         "refused": [f"{host} refuses its connection", f"its connection to {host} is refused"],
         "timeout": [f"its connection to {host} times out", f"of a timeout on the way to {host}"],
@@ -15,6 +21,8 @@ def because(complaint: Complaint) -> list[str]:
         "reset": [f"{host} closes its connection", f"of its connection to {host}"],
         "upstream": [f"{host}, which it depends on, answers with an error", f"of what {host} answers"],
         "login": [f"{host} rejects its login", "its login is rejected"],
+        "throttled": [f"{host} throttles it (too many requests)", f"{host} limits its requests"],
+        "certificate": [f"the certificate of {host} is refused", f"of the certificate of {host}"],
     }
     plain = {
         "refused": ["a connection is refused", "of a connection that is refused"],
@@ -31,8 +39,15 @@ def because(complaint: Complaint) -> list[str]:
         "memory": ["it runs out of memory", "of its memory"],
         "port": ["the port it wants is already in use", "of a port in use"],
         "schema": ["the database's schema is another than it expects", "of the database's schema"],
-        "lease": ["it loses its leader lease, or clocks differ", "of its leader lease or a clock"],
-        "limit": ["a limit on connections or open files is reached", "of a limit on connections or open files"],
+        "clock": ["clocks differ", "of a clock"],
+        "slow": ["its storage answers too slowly", "of slow storage"],
+        "network": ["the node's network is not as it should be", "of the node's network"],
+        "lease": ["it loses its leader lease", "of its leader lease"],
+        "limit": [
+            "its pool of connections, or another limit, is used up",
+            "a limit on connections or open files is reached",
+            "of its connections: a limit or a pool of them",
+        ],
         "program": ["the program it should run is wrong for it or not there", "of the program it should run"],
         "setting": [f"its configuration is wrong{about}", f"of its configuration{about}", "of its configuration"],
         "permission": ["a file permission is denied", "of a permission"],

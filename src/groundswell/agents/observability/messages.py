@@ -3,138 +3,38 @@
 import re
 from dataclasses import dataclass
 
+from groundswell.agents.observability.complaint_kinds import KINDS, kind_of
 from groundswell.agents.observability.world import Line, Log
 
-_KINDS: tuple[tuple[str, str], ...] = (
-    ("rbac", r"\bis forbidden: User\b|cannot (?:get|list|watch|create|update|patch|delete) resource"),
-    (
-        "certificate",
-        r"x509:|certificate (?:has )?expired|certificate is not yet valid|certificate verify failed|CERT_HAS_EXPIRED"
-        r"|unknown (?:certificate )?authority|self.signed certificate|PKIX path|SSLHandshake|tls: (?:bad"
-        r"|failed|handshake)"
-        r"|SSL: CERT|NotAfter|UNABLE_TO_VERIFY_LEAF",
-    ),
-    (
-        "dns",
-        r"no such host|Name or service not known|[Cc]ould not resolve|getaddrinfo|ENOTFOUND|EAI_AGAIN|NXDOMAIN|SERVFAIL"
-        r"|Temporary failure in name resolution|server misbehaving|UnknownHostException|name resolution"
-        r"|nodename nor servname"
-        r"|host(?:name)? (?:lookup|not found)|lookup \S+ on \S+:53|could not translate host name|Name does not resolve",
-    ),
-    ("disk", r"[Nn]o space left on device|ENOSPC|disk (?:is )?full|[Dd]isk quota exceeded"),
-    ("read-only", r"[Rr]ead-only file ?system|EROFS|[Rr]ead.?only (?:transaction|mode)"),
-    (
-        "memory",
-        r"OutOfMemory(?:Error)?|[Oo]ut of memory|Cannot allocate memory|heap out of memory|MemoryError\b"
-        r"|bad_alloc|ENOMEM",
-    ),
-    ("port", r"[Aa]ddress already in use|EADDRINUSE|port \d+ (?:is )?already (?:in use|allocated)|[Cc]ould not bind"),
-    (
-        "login",
-        r"password authentication failed|[Aa]ccess denied for user|[Ii]nvalid credentials|WRONGPASS|NOAUTH|SASL auth"
-        r"|[Aa]uthentication (?:failed|error|required)|401 Unauthorized|status(?:[ =:]+|Code[ =:]+)401"
-        r"|[Ii]nvalid (?:api key|password|token)"
-        r"|role \"[^\"]*\" does not exist|no pg_hba.conf entry",
-    ),
-    (
-        "schema",
-        r"relation \"[^\"]*\" does not exist|[Tt]able '?\S+'? doesn't exist|no such (?:table|column)"
-        r"|[Uu]nknown (?:column|database)"
-        r"|column \S+ does not exist|pending migrations?|[Mm]igration .{0,40}fail"
-        r"|database \"[^\"]*\" does not exist|dirty database",
-    ),
-    (
-        "lease",
-        r"leader ?election lost|lost (?:the )?(?:leader|lease)|failed to renew lease|[Ll]ease (?:lost"
-        r"|expired)|clock (?:skew|drift)"
-        r"|token used before issued|[Nn]ot yet valid|time (?:is )?out of sync|RequestTimeTooSkewed",
-    ),
-    (
-        "limit",
-        r"[Tt]oo many (?:open files|connections|clients)|EMFILE|remaining connection slots|pool (?:exhausted"
-        r"|timeout)|QueuePool limit",
-    ),
-    ("throttled", r"\b429\b|[Tt]oo [Mm]any [Rr]equests|rate limit|TooManyRequests|toomanyrequests"),
-    (
-        "refused",
-        r"[Cc]onnection ?[Rr]efused|ECONNREFUSED|actively refused|[Cc]onnect(?:ion)? (?:to \S+ )?refused|Errno 111",
-    ),
-    (
-        "timeout",
-        r"i/o timeout|context deadline exceeded|ETIMEDOUT|[Tt]imed ?-?[Oo]ut"
-        r"|[Cc]onnect(?:ion)?[ _]?[Tt]imeout|deadline exceeded"
-        r"|ReadTimeout|ConnectTimeout|SocketTimeoutException|no route to host|EHOSTUNREACH"
-        r"|[Nn]etwork is unreachable|timeout (?:of|after|waiting)",
-    ),
-    (
-        "reset",
-        r"ECONNRESET|[Cc]onnection reset|[Bb]roken pipe|EPIPE|unexpected EOF|server closed the connection"
-        r"|[Ss]ocket hang up",
-    ),
-    (
-        "upstream",
-        r"\b50[234]\b.{0,30}(?:Bad Gateway|Service Unavailable|Gateway Time)|(?:status|code"
-        r"|HTTP)\D{0,12}50[0234]\b|upstream"
-        r"|[Ss]ervice [Uu]navailable|[Bb]ad [Gg]ateway|no healthy (?:upstream|host)|LEADER_NOT_AVAILABLE"
-        r"|broker .{0,20}not available",
-    ),
-    (
-        "program",
-        r"exec format error|executable file not found|command not found|[Mm]odule ?NotFound"
-        r"|Cannot find module|No module named"
-        r"|ClassNotFound|NoClassDefFound|Could not find or load main class|shared librar(?:y|ies)"
-        r"|Unable to access jarfile|ImportError"
-        r"|can't open file '|exec: .*no such file",
-    ),
-    (
-        "setting",
-        r"[Ee]nv(?:ironment)?[ _]?(?:var(?:iable)?s?)?\b.{0,60}(?:not set|missing|required|undefined"
-        r"|not (?:found|defined)|empty|unset)"
-        r"|(?:missing|required|unset|undefined)\b.{0,40}(?:env|environment|config|setting|option|variable"
-        r"|parameter|flag|property|key)"
-        r"|KeyError|unbound variable|must (?:be set|not be empty|be (?:one|a|an)\b)|is (?:required|not set"
-        r"|unset)|[Ii]nvalid (?:value|config|option|argument|"
-        r"configuration|port|url|URL|setting|log level|duration)|unknown (?:field|option|flag|key|directive"
-        r"|property|argument|log level|command)"
-        r"|unrecognized (?:option|argument|configuration)|unrecogni[sz]ed|(?:yaml|toml|json|YAML|JSON"
-        r"|TOML)\b.{0,40}(?:error|line \d|unmarshal|pars)"
-        r"|(?:parse|parsing|load|read|loading|reading|decode|unmarshal|open)\w*\b.{0,40}\bconf(?:ig)?"
-        r"|[Cc]onfig(?:uration)?\b.{0,50}(?:error|invalid|fail|missing|not found|malformed|no such)"
-        r"|could not convert|No enum constant|invalid literal|cannot unmarshal|strconv\.|ValidationError"
-        r"|unexpected (?:key|token|character)|Could not resolve placeholder"
-        r"|emerg\]|[Ss]yntax error|host not found in upstream|flag provided but not defined|bad (?:value"
-        r"|configuration)|FATAL:\s+could not access file",
-    ),
-    (
-        "permission",
-        r"[Pp]ermission denied|EACCES|[Oo]peration not permitted|EPERM|Access is denied|AccessDenied|not writable",
-    ),
-    (
-        "file",
-        r"[Nn]o such file or directory|ENOENT|FileNotFound|file (?:does not exist|not found)|[Cc]annot open|NoSuchFile",
-    ),
-    (
-        "bug",
-        r"panic:|nil pointer|NullPointerException|SIGSEGV|[Ss]egmentation fault|Traceback|[Uu]nhandled"
-        r"|[Uu]ncaught|assertion|\w+(?:Error|Exception)\b",
-    ),
-)
-_KIND = tuple((name, re.compile(pattern)) for name, pattern in _KINDS)
 EDGES = frozenset({"dns", "refused", "timeout", "reset", "upstream", "login", "throttled"})
+STATES = frozenset(
+    {"disk", "read-only", "clock", "slow", "network", "certificate"}
+)  # they last until something ends them
+_INBOUND = re.compile(
+    r"(?:from|client|peer|unknown|remote(?: address)?)[:=]?\s?[\[(\"']?(?:\d+\.\d+\.\d+\.\d+|unknown\[)"
+    r"|handshake error from|\bunknown\[\d|bad client|client sent|invalid user \w+ from"
+)
+_GONE = re.compile(
+    r"(?i)context cancel+ed|client (?:has )?(?:closed|disconnected|went away|gone|abort)|clientabort"
+    r"|client disconnect"
+    r"|\b499\b|premature(?:ly)? closed"
+)
 _HARMLESS = re.compile(
     r"\b(?:optional|ignor(?:ed|ing)|continu(?:e|es|ing)|skipp(?:ed|ing)|fall(?:s|ing)? ?back|fallback"
     r"|using (?:the )?defaults?|non-?fatal"
-    r"|deprecat\w+|best.effort|harmless|not enabled|disabled|will be created|expected|dry.?run)\b",
+    r"|deprecat\w+|best.effort|harmless|not enabled|disabled|will be created|expected(?![-_])|dry.?run)\b",
     re.IGNORECASE,
 )
 _RECOVERED = re.compile(
-    r"\b(?:re-?connected|recovered|connection (?:restored|established)|connected (?:to|after)|succeeded"
+    r"\b(?:alarm cleared|caught up|re-?connected|recovered|connection (?:restored|established)|connected (?:to"
+    r"|after)|succeeded"
     r"|successful(?:ly)?"
     r"|back online|healthy again|resumed|now (?:ready|leader|healthy))\b",
     re.IGNORECASE,
 )
 _HOST = r"(?P<host>[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9-]+)*|\d+\.\d+\.\d+\.\d+)"
 _TARGETS = (
+    re.compile(rf"->{_HOST}:(?P<port>\d+)"),
     re.compile(rf"\b[a-z][a-z0-9+.-]*://(?:[^@\s/\"']*@)?{_HOST}(?::(?P<port>\d+))?"),
     re.compile(rf"\blookup {_HOST}(?P<port>(?!))?"),
     re.compile(
@@ -211,6 +111,14 @@ class Complaint:
     port: int = 0
 
     @property
+    def is_inbound(self) -> bool:
+        """Whether it tells what a caller did wrong: that is the caller's trouble, and strangers often are."""
+        theirs = self.kind in ("login", "certificate", "reset", "throttled", "bug", "") and _INBOUND.search(
+            self.line.text
+        )
+        return bool(theirs or _GONE.search(self.line.text))
+
+    @property
     def quote(self) -> str:
         """The line without its time and level: what it says."""
         return said(self.line.text)
@@ -222,34 +130,41 @@ class Complaint:
 
 
 _PREFIX = re.compile(
-    r"""^\s*(?:[\[(]?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d\S*[\])]?\s*|\d\d:\d\d:\d\d\S*\s+"
-    r"|[IWEF]\d{4}\s\S+\s+\d+\s\S+\]\s*
-    |(?:\[?(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|ERR|SEVERE|CRITICAL|FATAL|PANIC|error|fatal|warn|warning|info)\]?:?)(?:\s+|(?=\[))
+    r"""^\s*(?:[\[(]?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d\S*[\])]?\s*|\d\d:\d\d:\d\d\S*\s+
+    |[A-Z][a-z]{2}\s+\d{1,2}\s\d\d:\d\d:\d\d\s+
+    |[IWEF]\d{4}\s\S+\s+\d+\s\S+\]\s*
+    |[DIWEF],\s\[[^\]]*\]\s+\w+\s--\s[^:]*:\s+
+    |\w+\.(?:DEBUG|INFO|NOTICE|WARNING|ERROR|CRITICAL|ALERT|EMERGENCY):\s+
+    |(?:info|warn|fail|crit):\s\S+\[\d+\]\s+|<\d+\.\d+\.\d+>\s+
+    |(?:\[?(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|ERR|SEVERE|CRITICAL|FATAL|PANIC
+        |error|fatal|warn|warning|info)(?:/[\w-]+)?\]?:?)(?:\s+|(?=\[))
     |\[\S{1,40}\]\s+|-\s+|UTC\s+|\d+\ ---\ \[[^\]]*\]\s+\S+\s*:\s+|\d+\#\d+:\s+(?:\*\d+\s+)?)+""",
     re.VERBOSE,
 )
-_JSON = re.compile(r"\"(?:msg|message|error|err|event|log)\"\s*:\s*\"((?:[^\"\\]|\\.)*)\"")
-_FMT = re.compile(r"\b(?:err|error)=(\"(?:[^\"\\]|\\.)*\"|\S+)|\b(?:msg|message)=(\"(?:[^\"\\]|\\.)*\"|\S+)")
-_LONGEST = 160
+_JSON = re.compile(
+    r"\"(?:msg|message|error|err|event|log|detail|exception|cause|reason|@mt|@m|@x)\"\s*:\s*\"((?:[^\"\\]|\\.)*)\""
+)
+_IS_FMT = re.compile(r"(?:^|\s)(?:level|lvl|severity|ts|time|t|at|msg)=")
+_FMT = re.compile(r"\b(?:err|error|reason)=(\"(?:[^\"\\]|\\.)*\"|\S+)|\b(?:msg|message)=(\"(?:[^\"\\]|\\.)*\"|\S+)")
+_LONGEST, _BEFORE = 160, 70
 
 
 def said(text: str) -> str:
     """What a line says: without time and level, and of structured lines the message with its error; a part of it."""
     found = [match.group(1) for match in _JSON.finditer(text)] if text.lstrip().startswith("{") else []
-    if not found:
+    if not found and _IS_FMT.search(text):
         found = [(match.group(1) or match.group(2)).strip('"') for match in _FMT.finditer(text)]
+    found = [part.strip(" :,") for each in found for part in each.partition("\\n")[0].split('\\"')]
     found = [each for each in found if each and "\\" not in each]
     if found:
         text = max(found, key=lambda each: (kind_of(each) not in ("", "bug"), len(each)))
     text = _PREFIX.sub("", text.strip()).strip() or text.strip()
     if len(text) <= _LONGEST:
         return text
+    told = next((match for name, pattern in KINDS if name != "bug" and (match := pattern.search(text))), None)
+    if told is not None and told.end() > _LONGEST:
+        text = text[max(0, min(told.start() - _BEFORE, len(text) - _LONGEST)) :].partition(" ")[2]
     return text[:_LONGEST].rsplit(" ", 1)[0]
-
-
-def kind_of(text: str) -> str:
-    """What a line complains about; "" for nothing that is known."""
-    return next((name for name, pattern in _KIND if pattern.search(text)), "")
 
 
 def target(text: str) -> tuple[str, int]:
@@ -263,6 +178,7 @@ def target(text: str) -> tuple[str, int]:
                 lowered in _NOT_HOSTS
                 or re.fullmatch(r"\d{1,2}|\d{4}|\d{1,2}(?:\.\d+)?(?:m?s|h)?", lowered)
                 or len(lowered) < 2
+                or re.search(r"\.(?:go|py|java|rb|rs|cc?|cpp|js|ts|php|kt|scala|ex)$", lowered)
             ):
                 continue
             return lowered, port
@@ -293,12 +209,48 @@ def complaints(log: Log) -> list[Complaint]:
         score -= 4.0 if _HARMLESS.search(line.text) else 0.0
         score -= 4.0 if any(number > line.last for number in recovered) else 0.0
         host, port = target(line.text) if kind in EDGES or kind in ("certificate", "") else ("", 0)
+        if kind in EDGES and not host:
+            host, port = target(_before(line))
         found.append(Complaint(kind, line, log, score, host, port))
     return sorted(found, key=lambda each: (-each.score, each.line.number))
+
+
+def _before(line: Line) -> str:
+    """The line above, where that says that something failed: an exception often stands below what was tried."""
+    start = re.search(r"#L(\d+)", line.excerpt.source)
+    lines = line.excerpt.text.split("\n")
+    index = line.number - int(start.group(1)) - 1 if start else -1
+    above = lines[index] if 0 <= index < len(lines) else ""
+    return above if re.search(r"(?i)fail|error|could not|cannot|unable|timed? ?out|retry", above) else ""
 
 
 def persistent(complaint: Complaint) -> bool:
     """Whether a complaint goes on to the end of its log, time and again, and nothing says that it was overcome."""
     total = complaint.log.digest.lines
     near_end = complaint.line.last >= total - max(5, total * 0.15)
-    return complaint.score > 1.5 and complaint.line.count >= 3 and near_end
+    return complaint.score > 1.5 and complaint.line.count >= 3 and near_end and not complaint.is_inbound
+
+
+_STATE = re.compile(
+    r"(?i)alarm|blocked|fenced|watermark|insufficient|wrong by|no selectable|not synchroni|read-?only|table full"
+    r"|failed to delete .{0,60}(?:endpoint|conntrack)|established = 0|expired"
+)
+
+
+def names_a_fault(complaint: Complaint) -> bool:
+    """Whether a line says by its own words, and not only by its level, that something goes wrong."""
+    return bool(complaint.kind or _FAULT.search(said(complaint.line.text))) and not _NONE.search(complaint.line.text)
+
+
+_FAULT = re.compile(
+    r"(?i)\bfail|error\b|exception\b|\bunable|\bcould not|\bcannot|\brefused|\bdenied|\binvalid|\bmissing"
+    r"|\btimed? ?out|\brejected"
+    r"|\bcorrupt|\bdead ?lock|\baborted|\bunavailable|\bunreachable|\blost\b|\bdropp(?:ed|ing)"
+)
+_NONE = re.compile(r"(?i)\b(?:no|0|zero|without) (?:errors?|failures?)")
+
+
+def lasting(complaint: Complaint) -> bool:
+    """Whether it goes on, or tells of a state that nothing after it ends."""
+    states = complaint.kind in STATES and complaint.score >= 1.5 and _STATE.search(complaint.line.text)
+    return persistent(complaint) or bool(states and not complaint.is_inbound)

@@ -6,17 +6,21 @@ from typing import Any
 
 from groundswell.agents.drafts import Block, Draft
 from groundswell.agents.grounding import refused
+from groundswell.agents.observability.asked import facts, wants_facts
 from groundswell.agents.observability.diagnosis import Hypothesis
-from groundswell.agents.observability.findings import Finding, Quote, Statement, field_of, quoted, statement
+from groundswell.agents.observability.findings import Finding, Quote, Statement, field_of, line_of, quoted, statement
+from groundswell.agents.observability.messages import said
 from groundswell.agents.observability.pods import counts
 from groundswell.agents.observability.question import Focus
-from groundswell.agents.observability.world import WORKLOADS, Ref, World, number, of, ready
+from groundswell.agents.observability.world import BUILT_IN, WORKLOADS, Ref, Thing, World, number, of, ready
 from groundswell.core.records import Citation, Claim, Evidence, Excerpt
 
-_SHOWN = 3  # causes
+_SHOWN = 4  # causes
 _EXPLAINED = 4
 _NOTES = 2
-_COUNTED = ("pods", "nodes", "deployments", "statefulsets", "daemonsets")
+_NAMED = 5  # objects in one sentence
+_COUNTED = ("pods", "nodes", "deployments", "statefulsets", "daemonsets", "logs")
+_UNLISTED = "it was not listed"
 
 
 class Writer:
@@ -112,17 +116,29 @@ def written(world: World, ranked: Sequence[Hypothesis], found: Sequence[Finding]
     writer = Writer(world)
     near = [each for each in ranked if each.is_near]
     far = [each for each in ranked if not each.is_near]
+    told = list(facts(world, focus)) if focus else []
+    first = bool(told) and (wants_facts(focus) or bool(near and focus.names_logs))
+    if first:
+        _asked(writer, told)
     if near:
         _causes(writer, near)
     else:
         _well(writer, focus, elsewhere=bool(far))
+    if not first:
+        _asked(writer, told)
     if far:
         writer.block("Wrong elsewhere:" if not near else "Wrong, but not near to what was asked:", bullets=True)
         for each in far[:_SHOWN]:
-            writer.say(each.finding.headline, field_of(world.by_ref.get(each.finding.about)))
+            _like(writer, each)
     _harmless(writer, found, [each.finding for each in ranked])
     _next(writer, near or far)
-    return writer.update(list(_missing(world)), _report(ranked))
+    return writer.update(list(_missing(world, near or far)), _report(ranked))
+
+
+def _asked(writer: Writer, told: Sequence[Statement]) -> None:
+    writer.block("As asked:", bullets=True)
+    for each in told:
+        writer.say(each)
 
 
 def _causes(writer: Writer, ranked: Sequence[Hypothesis]) -> None:
@@ -138,27 +154,55 @@ def _causes(writer: Writer, ranked: Sequence[Hypothesis]) -> None:
             *first.finding.headline.quotes[:1],
             confidence=sure,
         )
-    writer.block("What speaks for it:", bullets=True)
     is_inferred = not writer.claims or writer.claims[-1]["kind"] == "inferred"
+    _others(writer, first)
+    writer.block("What speaks for it:", bullets=True)
     for each in support if is_inferred else ():
         writer.say(each)
     for detail in first.finding.details:
         writer.say(detail)
-    for explained in _distinct(first)[:_EXPLAINED]:
-        writer.say(explained.headline, field_of(world.by_ref.get(explained.about)))
     for each in _began(world, first.finding):
         writer.say(each)
+    effects = _distinct(first)
+    writer.block("What follows from it:", bullets=True)
+    for explained in effects[:_EXPLAINED]:
+        writer.say(explained.headline, field_of(world.by_ref.get(explained.about)))
+    _rest(writer, effects[_EXPLAINED:])
     writer.block("What speaks against it, or was ruled out:", bullets=True)
     for each in [*first.finding.against, *_ruled_out(world, first.finding)]:
         writer.say(each)
     if rest:
         writer.block("Also wrong, and not explained by that:", bullets=True)
         for each in rest[: _SHOWN - 1]:
-            writer.say(
-                each.finding.headline,
-                field_of(world.by_ref.get(each.finding.about)),
-                confidence=round(min(0.95, each.finding.weight), 2),
-            )
+            _like(writer, each)
+
+
+def _like(writer: Writer, hypothesis: Hypothesis) -> None:
+    """One sentence on a cause that is not the first, and of what else the same holds."""
+    finding = hypothesis.finding
+    quote = field_of(writer.world.by_ref.get(finding.about))
+    writer.say(finding.headline, quote, confidence=round(min(0.95, finding.weight), 2))
+    _others(writer, hypothesis)
+
+
+def _others(writer: Writer, hypothesis: Hypothesis) -> None:
+    """The other objects of which the same is said, in one sentence."""
+    names = [each.about for each in hypothesis.alike]
+    if names:
+        _listed(writer, "The same holds for", names)
+
+
+def _rest(writer: Writer, effects: Sequence[Finding]) -> None:
+    if effects:
+        _listed(writer, "Also", [each.about for each in effects])
+
+
+def _listed(writer: Writer, head: str, refs: Sequence[Ref]) -> None:
+    things = [thing for ref in dict.fromkeys(refs) if (thing := writer.world.by_ref.get(ref)) is not None]
+    names = [str(each.ref) for each in things[:_NAMED]]
+    more = " and others" if len(things) > _NAMED else ""
+    if names:
+        writer.say(statement(f"{head} {', '.join(names)}{more}.", *(field_of(each) for each in things[:_NAMED])))
 
 
 def _observed(writer: Writer, quotes: Sequence[Quote | None]) -> list[Statement]:
@@ -220,7 +264,7 @@ def _ruled_out(world: World, finding: Finding) -> Iterator[Statement]:
                 field_of(node, "type: Ready"),
                 field_of(troubled, f"node: {node.ref.name}"),
             )
-    sibling = next((pod for pod in pods if ready(pod)), None)
+    sibling = next((pod for pod in pods if ready(pod) and pod.ref not in finding.touches), None)
     if sibling is not None and finding.about.kind in WORKLOADS:
         yield statement(
             [f"Another of its pods, {sibling.ref.name}, runs and is ready.", f"{sibling.ref} is Running."],
@@ -230,7 +274,10 @@ def _ruled_out(world: World, finding: Finding) -> Iterator[Statement]:
 
 
 def _well(writer: Writer, focus: Focus, *, elsewhere: bool) -> None:
-    """Nothing is wrong: say so, by what was asked about, or by how much there was to look at."""
+    """Nothing was found: said by what was asked about, or by how much there was to look at.
+
+    Where the question says that something fails, "nothing is wrong" would deny it: then only that nothing shows it.
+    """
     world = writer.world
     census = world.pack.census
     if census is None:
@@ -244,16 +291,30 @@ def _well(writer: Writer, focus: Focus, *, elsewhere: bool) -> None:
         each for each in (*ready_, *(statement(f"{quote.words}.", quote) for quote in quotes)) if writer.bears(each)
     ]
     writer.block()
-    what = "Nothing is wrong here"
+    what = "No signs of trouble were seen" if focus.reports else "Nothing is wrong here"
+    counted = _counted(lines)
     wordings = [f"{what}: {ready_[0].wordings[0]}"] if ready_ else []
     if focus:
-        wordings.append(f"{what} ({focus.named()}): {_counted(lines)}.")
-    wordings.append(f"{what}: {_counted(lines)}.")
+        wordings.append(f"{what} ({focus.named()}): {counted}.")
+    wordings.append(f"{what}: {counted}.")
     cited = [quote for each in ready_[:1] for quote in each.quotes]
-    writer.say(statement(wordings, *cited, *quotes, *_focused(world, focus), inferred=True))
-    writer.block("Looked at:" if elsewhere else "Looked at, and as it should be:", bullets=True)
-    for each in stand[:6]:
+    sure = 0.6 if focus.reports else 0.9 if world.pack.logs or "logs: read of 0" not in census.text else 0.7
+    writer.say(statement(wordings, *cited, *quotes, *_focused(world, focus), inferred=True), confidence=sure)
+    writer.block("Looked at:" if elsewhere or focus.reports else "Looked at, and as it should be:", bullets=True)
+    for each in stand[:7]:
         writer.say(each)
+    for each in _last_words(world, focus):
+        writer.say(each)
+
+
+def _last_words(world: World, focus: Focus) -> Iterator[Statement]:
+    """How the logs of what was named end."""
+    for ref in sorted(focus.objects)[:3]:
+        pods = [ref] if ref.kind == "Pod" else [each.ref for each in world.pods_of.get(ref, [])]
+        log = next((log for pod in pods for log in world.logs.get(pod, []) if log.lines), None)
+        if log is not None:
+            line = log.lines[-1]
+            yield statement(f"The log of {log.pod} ends with {quoted(said(line.text))}", line_of(line))
 
 
 def _ready(world: World, ref: Ref) -> Statement | None:
@@ -317,21 +378,45 @@ def _next(writer: Writer, ranked: Sequence[Hypothesis]) -> None:
     writer.block(title)
     census = world.pack.census
     if census is not None:
-        lines = [line for line in census.text.split("\n") if line.partition(":")[0] in _COUNTED[:3]]
+        lines = [line for line in census.text.split("\n") if line.partition(":")[0] in _COUNTED]
+        lines = [line for line in lines if f"{line}." not in writer.said]  # once is enough
         if lines:
             writer.say(statement(f"In all: {_counted(lines)}.", *(Quote(census, line) for line in lines)))
 
 
-def _missing(world: World) -> Iterator[str]:
-    """What was not seen, so that nobody takes it for absent."""
+def _missing(world: World, ranked: Sequence[Hypothesis]) -> Iterator[str]:
+    """What was not seen, so that nobody takes it for absent; and what was seen and is not understood."""
     by_why: dict[str, list[str]] = {}
     for each in world.pack.blind:
         by_why.setdefault(each.why, []).append(each.what)
     for why, what in by_why.items():
-        shown = ", ".join(what[:12]) + (f" and {len(what) - 12} more" if len(what) > 12 else "")
-        yield f"{shown}: {why}"
+        if why == _UNLISTED:
+            yield f"there was no list of these kinds, so whether any exist is unknown: {', '.join(what)}"
+        elif len(what) == 1:
+            yield f"{what[0]}: {why}"
+        else:
+            yield f"{', '.join(what[:-1])} and {what[-1]}: {why}"
     for each in world.pack.left_out:
         yield f"left out: {each}"
+    silent = sorted(
+        f"{kind} ({', '.join(each.ref.name for each in things[:3])}{', …' if len(things) > 3 else ''})"
+        for kind, things in world.things.items()
+        if kind not in BUILT_IN and not any(_speaks(each) for each in things)
+    )
+    if silent:
+        yield f"read, but not understood, since their status says nothing of how they are: {', '.join(silent)}"
+    if not ranked and "logs: read of 0" in (world.pack.census.text if world.pack.census else ""):
+        yield "no log could be read: what programs say of themselves is unknown"
+
+
+def _speaks(thing: Thing) -> bool:
+    """Whether an object's status says how it is, in a way that can be read without knowing its kind."""
+    return bool(
+        thing.status.get("conditions")
+        or thing.status.get("phase")
+        or thing.status.get("health")
+        or thing.status.get("state")
+    )
 
 
 def _report(ranked: Sequence[Hypothesis]) -> dict[str, Any]:

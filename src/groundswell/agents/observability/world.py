@@ -13,6 +13,15 @@ from groundswell.core.records import ClusterEvidence, Excerpt, LogDigest
 
 Data = dict[str, Any]
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicaSet", "ReplicationController")
+# each has rules of its own, or none; what is not here is a custom resource, of whatever kind
+BUILT_IN = frozenset(
+    """Namespace Node Pod Event Service Endpoints EndpointSlice Deployment ReplicaSet StatefulSet DaemonSet
+    ReplicationController Job CronJob ConfigMap Secret ServiceAccount PersistentVolumeClaim PersistentVolume
+    StorageClass VolumeAttachment Ingress IngressClass NetworkPolicy HorizontalPodAutoscaler PodDisruptionBudget
+    ResourceQuota LimitRange PriorityClass Role RoleBinding ClusterRole ClusterRoleBinding
+    ValidatingWebhookConfiguration MutatingWebhookConfiguration APIService Lease Certificate
+    CustomResourceDefinition""".split()  # noqa: SIM905
+)
 _EVENT = re.compile(
     r"(?P<last>\S+) (?P<type>\S+) (?P<reason>\S*) (?P<kind>[^/\s]*)/(?P<name>[^\s\[]*)(?:\[(?P<container>[^\]]*)\])? "
     r"x(?P<count>\d+) since (?P<first>\S+): (?P<message>.*)"
@@ -131,6 +140,7 @@ class World:
                     happening = _happening(match, namespace, excerpt)
                     self.events[happening.about].append(happening)
                     self.happenings.append(happening)
+        self.named: frozenset[Ref] = frozenset()  # what the question names
         self.logs: dict[Ref, list[Log]] = defaultdict(list)
         for digest in pack.logs:
             log = Log(digest, list(_lines(digest)))
@@ -189,6 +199,25 @@ class World:
                 found[between].append(pod)
         return found
 
+    @cached_property
+    def made_by(self) -> dict[Ref, list[Thing]]:
+        """Objects by the object that owns them."""
+        found: dict[Ref, list[Thing]] = defaultdict(list)
+        for thing in self.by_ref.values():
+            kind, _, name = str(thing.data.get("owner", "")).partition("/")
+            if name:
+                found[Ref(kind, thing.ref.namespace, name)].append(thing)
+        return found
+
+    @cached_property
+    def by_name(self) -> dict[tuple[str, str], list[Thing]]:
+        """Custom resources by namespace and name: an operator names what it makes as what it was told."""
+        found: dict[tuple[str, str], list[Thing]] = defaultdict(list)
+        for thing in self.by_ref.values():
+            if thing.ref.kind not in BUILT_IN:
+                found[thing.ref.namespace, thing.ref.name].append(thing)
+        return found
+
     def selected(self, namespace: str, selector: Mapping[str, Any]) -> list[Thing]:
         """The pods that labels select."""
         wanted = {key: str(value) for key, value in selector.items()}
@@ -222,11 +251,8 @@ class World:
         """The Service a host name means to a pod of a namespace; also one by its cluster address."""
         host = host.rstrip(".").lower()
         parts = host.split(".")
-        names = (
-            [(parts[0], namespace)]
-            if len(parts) == 1
-            else [(parts[0], parts[1]), (parts[1], parts[2])][: len(parts) - 1]
-        )
+        names = [(parts[0], namespace), *zip(parts[:2], parts[1:3], strict=False)] if parts[1:] else []
+        names = names[1:] if parts[1:] else [(parts[0], namespace)]
         if re.fullmatch(r"[\d.]+", host):
             names = []
         for name, where in names:

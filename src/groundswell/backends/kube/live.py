@@ -194,11 +194,7 @@ def seen_of(found: Fetched) -> Seen:
 
 def chosen(found: Fetched, about: tuple[str, ...]) -> list[Wanted]:
     """The pods whose logs are worth fetching."""
-    wanted = wanted_logs(seen_of(found), about)
-    troubled = [each for each in wanted if not each.well]
-    near = [each for each in wanted if each.well and any(word in f"{each.namespace} {each.pod}" for word in about)]
-    rest = [each for each in wanted if each.well and each not in near]
-    return [*troubled, *near, *rest][:LOGS_READ]
+    return wanted_logs(seen_of(found), about)[:LOGS_READ]
 
 
 def weighed(found: Fetched, logs: list[tuple[Wanted, list[LogText]]]) -> ClusterEvidence:

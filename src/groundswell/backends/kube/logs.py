@@ -11,16 +11,20 @@ from groundswell.core.records.cluster import Severity
 _START = re.compile(r"^==== START logs for container (\S+) of pod (\S+?)/(\S+) ====$")
 _END = re.compile(r"^==== END logs for container ")
 _LEVEL = re.compile(
-    r"""(?:"(?:level|severity|lvl|loglevel|log_level|levelname)"\s*:\s*"(?P<json>\w+)")
+    r"""(?:"(?:level|severity|lvl|loglevel|log_level|levelname|log\.level|@l|s)"\s*:\s*"(?P<json>\w+)")
+    |(?:"level"\s*:\s*(?P<bunyan>[1-6]0)\b)
     |(?:\b(?:level|lvl|severity)=["']?(?P<fmt>\w+))
     |^(?:\S+\s+)?(?P<klog>[IWEF])\d{4}\s\d\d:\d\d
-    |(?:^|[\s\[(|:<])(?P<word>TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR?|SEVERE|CRIT(?:ICAL)?|FATAL|PANIC|ALERT|EMERG)
-      (?=[\s\])|:>,-]|$)
+    |^(?P<letter>[DIWEF]),\s\[
+    |^(?P<dotnet>dbug|info|warn|fail|crit):\s
+    |(?:^|[\s\[(|:<.])(?P<word>TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR?|SEVERE|CRIT(?:ICAL)?|FATAL|PANIC|ALERT|EMERG)
+      (?=[\s\])|:>,/-]|$)
     |\[(?P<low>trace|debug|info|notice|warn(?:ing)?|error|crit(?:ical)?|alert|emerg|fatal)\]
     """,
     re.VERBOSE,
 )
-_NAMES: dict[str, Severity] = {"i": "info", "w": "warning", "e": "error", "f": "fatal"}
+_NAMES: dict[str, Severity] = {"d": "info", "i": "info", "w": "warning", "e": "error", "f": "fatal"}
+_BUNYAN: dict[str, Severity] = {"4": "warning", "5": "error", "6": "fatal"}
 _WRONG = re.compile(
     r"""\b(?:panic:|fatal\b|FATAL\b|unhandled\s+exception|uncaught|segmentation\s+fault|core\s+dumped|killed\b)""",
     re.IGNORECASE | re.VERBOSE,
@@ -82,19 +86,16 @@ def level(line: str) -> Severity:
     """How bad a line says it is; a level that it names itself counts for more than its words."""
     match = _LEVEL.search(line[:600])
     if match:
-        named = (match.group(match.lastgroup or 0) or "").lower()
-        own = _NAMES.get(named[:1]) if match.lastgroup == "klog" else None
-        if own is None:
-            own = (
-                "fatal"
-                if named.startswith(("fatal", "panic", "crit", "emerg", "alert"))
-                else "error"
-                if named.startswith(("err", "severe"))
-                else "warning"
-                if named.startswith("warn")
-                else "info"
-            )
-        return own
+        kind, named = match.lastgroup or "", (match.group(match.lastgroup or 0) or "").lower()
+        if kind == "bunyan":
+            return _BUNYAN.get(named[:1], "info")
+        if kind in ("klog", "letter") or len(named) == 1:
+            return _NAMES.get(named, "info")
+        if named.startswith(("fatal", "panic", "crit", "emerg", "alert")):
+            return "fatal"
+        if named.startswith(("err", "severe", "fail")):
+            return "error"
+        return "warning" if named.startswith("warn") else "info"
     if _WRONG.search(line):
         return "fatal"
     return "error" if _ERROR.search(line) and not _NO_ERROR.search(line) else "info"

@@ -1,5 +1,6 @@
 """Makes one evidence pack of what was seen of a cluster: what is in trouble whole, what is well in brief."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -57,6 +58,7 @@ class Wanted:
     namespace: str
     pod: str
     well: bool
+    near: bool = False  # the question names it: its log is read whole
     containers: tuple[str, ...] = ()
     restarted: tuple[str, ...] = ()
 
@@ -82,24 +84,29 @@ def event_of(item: Object) -> Object:
 
 
 def wanted_logs(seen: Seen, about: Sequence[str] = ()) -> list[Wanted]:
-    """The pods whose logs say most: those in trouble, then some of each owner's."""
-    troubled: list[Wanted] = []
-    well: list[Wanted] = []
-    taken: Counter[str] = Counter()
+    """The pods whose logs say most: named ones, those in trouble, what named ones speak of, some of each owner's."""
     pods = seen.items.get("Pod", [])
-    for pod in sorted(pods, key=lambda each: not _is_about(each, about)):
+    near = [pod for pod in pods if _is_about(pod, about)]
+    named = {word for pod in near for word in _spoken_of(pod)} if len(near) < len(pods) else set[str]()
+    taken: Counter[str] = Counter()
+    ranked: list[tuple[int, Wanted]] = []
+    for pod in pods:
         containers = mappings(pod.get("initContainers")) + mappings(pod.get("containers"))
         names = tuple(text(each.get("name")) for each in containers)
         restarted = tuple(text(each.get("name")) for each in containers if each.get("restarts"))
-        wanted = Wanted(text(pod.get("namespace")), text(pod.get("name")), healthy_pod(pod), names, restarted)
-        if not wanted.well:
-            troubled.append(wanted)
-            continue
         owner = f"{pod.get('namespace')}/{pod.get('owner', pod.get('name'))}"
         taken[owner] += 1
-        if taken[owner] <= (ALIKE if len(pods) <= MANY else 1) and pod.get("namespace") != "kube-system":
-            well.append(wanted)
-    chosen = [*troubled, *well]
+        is_near, well = any(pod is each for each in near), healthy_pod(pod)
+        if not well:
+            rank = 0 if is_near else 1
+        elif taken[owner] > (ALIKE if len(pods) <= MANY else 1):
+            continue
+        else:
+            rank = 0 if is_near else 2 if _stem(pod) in named else 2 + taken[owner]
+        ranked.append(
+            (rank, Wanted(text(pod.get("namespace")), text(pod.get("name")), well, is_near, names, restarted))
+        )
+    chosen = [wanted for _, wanted in sorted(ranked, key=lambda each: each[0])]
     if len(chosen) > LOGS:
         seen.left_out.append(f"logs of {len(chosen) - LOGS} of {len(chosen)} pods that were chosen")
     return chosen[:LOGS]
@@ -110,9 +117,27 @@ def _is_about(pod: Object, about: Sequence[str]) -> bool:
     return any(word.lower() in names for word in about)
 
 
+def _spoken_of(pod: Object) -> Iterator[str]:
+    """The words of a pod's variables and arguments: a host among them is what it depends on."""
+    for container in mappings(pod.get("containers")):
+        values = [
+            *mapping(container.get("env")).values(),
+            *(container.get("args") or ()),
+            *(container.get("command") or ()),
+        ]
+        for value in values:
+            yield from re.findall(r"[a-z0-9][a-z0-9-]+", text(value).lower())
+
+
+def _stem(pod: Object) -> str:
+    """A pod's name without what its owner put behind it."""
+    return re.sub(r"(?:-[0-9a-f]{6,10})?-(?:[a-z0-9]{5}|\d+)$", "", text(pod.get("name")))
+
+
 def packed(seen: Seen, logs: Iterable[tuple[Wanted, Sequence[LogText]]]) -> ClusterEvidence:
     """The pack."""
-    digests = list(_digests(seen, logs))
+    read: set[tuple[str, str]] = set()
+    digests = list(_digests(seen, logs, read))
     listed = [
         Listed(kind=kind, count=len(seen.items.get(kind, ())), namespaces=() if "" in where else tuple(sorted(where)))
         for kind, where in sorted(seen.known.items())
@@ -122,7 +147,7 @@ def packed(seen: Seen, logs: Iterable[tuple[Wanted, Sequence[LogText]]]) -> Clus
     return ClusterEvidence(
         origin=seen.origin,
         taken=seen.taken,
-        census=Excerpt(source="k8s:all/Census", text=_census(seen)),
+        census=Excerpt(source="k8s:all/Census", text=_census(seen, len(read))),
         objects=tuple(_objects(seen)),
         events=tuple(_events(seen)),
         logs=tuple(digests),
@@ -139,11 +164,13 @@ def source_of(item: Object) -> str:
     return f"k8s:{namespace}/{kind}/{name}" if namespace else f"k8s:{kind}/{name}"
 
 
-def _digests(seen: Seen, logs: Iterable[tuple[Wanted, Sequence[LogText]]]) -> Iterator[LogDigest]:
+def _digests(
+    seen: Seen, logs: Iterable[tuple[Wanted, Sequence[LogText]]], those: set[tuple[str, str]]
+) -> Iterator[LogDigest]:
     read = 0
     for wanted, texts in logs:
         for each in texts:
-            most = LOG_LINES_WELL if wanted.well else LOG_LINES
+            most = LOG_LINES_WELL if wanted.well and not wanted.near else LOG_LINES
             if read > LINES:
                 seen.left_out.append("some logs: there is more than is read at once")
                 return
@@ -157,7 +184,8 @@ def _digests(seen: Seen, logs: Iterable[tuple[Wanted, Sequence[LogText]]]) -> It
                 truncated=each.truncated,
             )
             read += min(found.lines, most)
-            if found.lines and (not wanted.well or any(mark.level != "info" for mark in found.marks)):
+            those.add((wanted.namespace, wanted.pod))
+            if found.lines and (not wanted.well or wanted.near or any(mark.level != "info" for mark in found.marks)):
                 yield found
 
 
@@ -244,14 +272,15 @@ def event_line(event: Object) -> str:
     return f"{event['last'] or '?'} {event['type']} {event['reason']} {about} {often}: {event['message']}"
 
 
-def _census(seen: Seen) -> str:
+def _census(seen: Seen, logs: int) -> str:
     """A line a kind: how many there are, and how many of them are as they should be."""
     lines: list[str] = []
     for kind, items in sorted(seen.items.items()):
         well = _WELL.get(kind)
         line = f"{BY_NAME[kind].plural if kind in BY_NAME else kind}: {len(items)}"
         lines.append(f"{line}, {sum(map(well, items))} of them well" if well else line)
-    return "\n".join(lines) or "no objects"
+    lines.append(f"logs: read of {logs} pods")
+    return "\n".join(lines)
 
 
 def _ready(item: Object) -> bool:

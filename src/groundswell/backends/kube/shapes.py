@@ -113,6 +113,7 @@ def pod_spec(spec: Object, status: Object | None = None) -> Object:
         node=spec.get("nodeName"),
         serviceAccount=spec.get("serviceAccountName"),
         priorityClass=spec.get("priorityClassName"),
+        priority=spec.get("priority"),
         restartPolicy=spec.get("restartPolicy") if spec.get("restartPolicy") != "Always" else None,
         activeDeadlineSeconds=spec.get("activeDeadlineSeconds"),
         hostNetwork=spec.get("hostNetwork"),
@@ -408,7 +409,7 @@ def healthy_pod(pod: Object) -> bool:
 def slim(pod: Object) -> Object:
     """A healthy pod: what others may need to know of it."""
     keys = """kind namespace name created uid deleting finalizers owner labels node phase reason message priorityClass
-        podIP volumes""".split()  # noqa: SIM905
+        priority podIP volumes""".split()  # noqa: SIM905
     kept = {key: pod[key] for key in keys if key in pod}
     wanted = ("name", "image", "ports", "requests", "limits", "ready", "restarts")
     kept["containers"] = [{key: each[key] for key in wanted if key in each} for each in mappings(pod.get("containers"))]

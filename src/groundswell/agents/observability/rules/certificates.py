@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from groundswell.agents.observability.findings import Finding, event_of, field_of, quoted, statement
+from groundswell.agents.observability.topology import references
 from groundswell.agents.observability.world import World, newest
 
 
@@ -18,12 +19,19 @@ def find(world: World) -> Iterator[Finding]:
                 cause="certificate",
                 about=certificate.ref,
                 headline=statement(
-                    [f"{certificate.ref} is not ready: {quoted(message)}", f"{certificate.ref}: {quoted(message)}"],
+                    [
+                        f"{certificate.ref} is not ready: {quoted(message)}",
+                        f"{certificate.ref}: Ready is False ({ready.get('reason')}): {quoted(message)}",
+                        f"{certificate.ref}: Ready is False: {quoted(message)}",
+                        f"{certificate.ref}: {quoted(message)}",
+                    ],
                     field_of(certificate, message),
+                    field_of(certificate, f"reason: {ready.get('reason')}"),
                 ),
                 details=[statement(f"An event says {quoted(event.message)}", event_of(event))] if event else [],
                 depth=3,
                 weight=0.8,
+                needs=set(references(certificate)),
                 next=f"kubectl -n {certificate.ref.namespace} describe certificate {certificate.ref.name}",
             )
     for service in world.all("APIService"):

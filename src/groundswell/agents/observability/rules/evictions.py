@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from groundswell.agents.observability.findings import Finding, Quote, event_of, field_of, quoted, statement
-from groundswell.agents.observability.world import Ref, Thing, World, ready
+from groundswell.agents.observability.findings import Finding, Quote, Statement, event_of, field_of, quoted, statement
+from groundswell.agents.observability.world import Ref, Thing, World, of, ready
 
 _REASONS = frozenset({"Evicted", "Preempting", "Preempted", "NodeShutdown", "Terminated", "TaintManagerEviction"})
 _LATELY = 3600.0
@@ -91,7 +91,9 @@ def _removed(world: World, about: Ref, removals: list[_Removal]) -> Finding:
             last.quote,
             field_of(thing),
             *_preemptor_quotes(world, last),
+            *_own_quotes(world, about, preempted),
         ),
+        details=list(_priorities(world, about, last)) if preempted else [],
         depth=3 if preempted or cause == "eviction.storage" else 2,
         weight=0.95,
         is_broken=wanted != 0 and (goes_on or (lately and not satisfied)),
@@ -100,6 +102,11 @@ def _removed(world: World, about: Ref, removals: list[_Removal]) -> Finding:
         next=f"kubectl -n {about.namespace} get events --field-selector reason={last.reason}",
         since=last.at,
     )
+
+
+def _own_quotes(world: World, about: Ref, preempted: bool) -> list[Quote | None]:
+    own = _own_priority(world, about) if preempted else None
+    return [own[2]] if own else []
 
 
 def _preemptor(world: World, removal: _Removal) -> Thing | None:
@@ -112,14 +119,65 @@ def _preemptor_quotes(world: World, removal: _Removal) -> list[Quote | None]:
     pod = _preemptor(world, removal)
     if pod is None:
         return []
-    priority = pod.data.get("priorityClass")
     owner = world.by_ref.get(world.owner(pod))
-    return [field_of(pod, f"priorityClass: {priority}"), field_of(pod, f"uid: {pod.data.get('uid')}"), field_of(owner)]
+    words = [f"priorityClass: {pod.data.get('priorityClass')}", f"priority: {pod.data.get('priority')}"]
+    return [*(field_of(pod, each) for each in words), field_of(pod, f"uid: {pod.data.get('uid')}"), field_of(owner)]
 
 
 def _by_whom(world: World, about: Ref, removal: _Removal, says: str) -> list[str]:
     pod = _preemptor(world, removal)
     if pod is None:
         return []
-    priority = f" (priority class `{pod.data['priorityClass']}`)" if pod.data.get("priorityClass") else ""
-    return [f"{about} loses its pods to {world.owner(pod)}{priority}, which preempted them: {says}"]
+    theirs, own = _priority(world, pod), _own_priority(world, about)
+    high = f" (priority {theirs[0]}{theirs[1]})" if theirs else ""
+    high = high or (f" (priority class `{pod.data['priorityClass']}`)" if pod.data.get("priorityClass") else "")
+    low = f" has priority {own[0]}{own[1]} and" if own and theirs else ""
+    head = f"{about}{low} loses its pods to {world.owner(pod)}{high}, which preempted them: {says}"
+    return [head, f"{about} loses its pods to {world.owner(pod)}{high}, which preempted them: {says}"]
+
+
+def _priority(world: World, pod: Thing) -> tuple[int, str, Quote | None] | None:
+    """A pod's priority, the class that gives it, and where it stands."""
+    name = pod.data.get("priorityClass")
+    of_class = f" by class `{name}`" if name else ""
+    if isinstance(value := pod.data.get("priority"), int):
+        return value, of_class, field_of(pod, f"priority: {value}")
+    known = world.get("PriorityClass", "", str(name)) if name else None
+    value = known.data.get("value") if known else None
+    return (value, of_class, field_of(known, f"value: {value}")) if isinstance(value, int) else None
+
+
+def _own_priority(world: World, about: Ref) -> tuple[int, str, Quote | None] | None:
+    """The priority of a workload's pods, by one of them that says so."""
+    found = (_priority(world, pod) for pod in world.pods_of.get(about, []))
+    return next((each for each in found if each is not None), None)
+
+
+def _priorities(world: World, about: Ref, removal: _Removal) -> Iterator[Statement]:
+    """Who has which priority, from where, and which class is the default."""
+    pod = _preemptor(world, removal)
+    for whose, found in (
+        (pod and world.owner(pod), pod and _priority(world, pod)),
+        (about, _own_priority(world, about)),
+    ):
+        if found:
+            yield statement(
+                f"The pods of {whose} have priority {found[0]}{found[1]}.",
+                found[2],
+                field_of(world.by_ref.get(whose)) if whose else None,
+            )
+    thing = world.by_ref.get(about)
+    template = of(thing.spec, "pod") if thing else {}
+    if thing is not None and template and not template.get("priorityClass"):
+        yield statement(
+            [f"The template of {about} leaves the priority class open.", f"{about} is made from this template."],
+            field_of(thing),
+        )
+    for known in world.all("PriorityClass"):
+        value = known.data.get("value")
+        if known.data.get("globalDefault") is True:
+            yield statement(
+                f"{known.ref} (value {value}, made {known.data.get('created')}) is the default for all new pods.",
+                field_of(known, f"value: {value}"),
+                field_of(known, "globalDefault: true"),
+            )

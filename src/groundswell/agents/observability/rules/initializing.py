@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
+from groundswell.agents.observability.complaint_kinds import kind_of
 from groundswell.agents.observability.dependencies import followed
 from groundswell.agents.observability.findings import Finding, field_of, line_of, quoted, statement
-from groundswell.agents.observability.messages import Complaint, complaints, kind_of, said, target
+from groundswell.agents.observability.messages import Complaint, complaints, said, target
 from groundswell.agents.observability.pods import counts, upstream_of
 from groundswell.agents.observability.world import Log, Ref, Thing, World, rows
 

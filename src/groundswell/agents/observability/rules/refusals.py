@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from groundswell.agents.observability.findings import Finding, Statement, event_of, field_of, quoted, statement
+from groundswell.agents.observability.rules.webhooks import configuration
 from groundswell.agents.observability.world import Happening, Ref, World, newest, number, ready
 
 _WHY = (
@@ -21,7 +22,7 @@ _WHY = (
     (
         "webhook.unreachable",
         r"failed calling webhook \"(?P<name>[^\"]+)\"",
-        "the admission webhook `{name}` does not answer",
+        "the call of the admission webhook `{name}` goes wrong",
     ),
     (
         "webhook.denied",
@@ -97,11 +98,15 @@ def _refused(world: World, about: Ref, event: Happening) -> Finding:
             break
     needs: set[Ref] = set()
     details: list[Statement] = []
+    if cause == "quota" and (quota := Ref("ResourceQuota", about.namespace, name)) in world.by_ref:
+        needs.add(quota)
     if cause.startswith("quota") and (quota := world.get("ResourceQuota", about.namespace, name)):
         details.append(
             statement(f"{quota.ref} says what is used and what is allowed.", field_of(quota, "used:", "hard:"))
         )
     if cause == "webhook.unreachable":
+        hook = configuration(world, name)
+        needs |= {hook[0].ref} if hook else set()
         match = re.search(r"https?://([\w-]+)\.([\w-]+)\.svc", event.message)
         if match:
             service = Ref("Service", match.group(2), match.group(1))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from groundswell.agents.observability.findings import Finding, event_of, field_of, quoted, statement
+from groundswell.agents.observability.findings import Finding, field_of, quoted, statement
 from groundswell.agents.observability.pods import is_starting, wanting
 from groundswell.agents.observability.world import Ref, Thing, World, number, of
 
@@ -19,8 +19,6 @@ def find(world: World) -> Iterator[Finding]:
             yield _short(world, thing, wanted, ready, stuck)
         elif stuck:
             yield _stuck(world, thing)
-    for budget in world.all("PodDisruptionBudget"):
-        yield from _budget(world, budget)
 
 
 def _figures(thing: Thing) -> tuple[int, int]:
@@ -110,36 +108,4 @@ def _paused(thing: Thing, *, is_broken: bool) -> Finding:
         weight=0.5,
         is_broken=is_broken,
         next=f"kubectl -n {thing.ref.namespace} rollout history deployment/{thing.ref.name}",
-    )
-
-
-def _budget(world: World, budget: Thing) -> Iterator[Finding]:
-    """A budget that allows nothing, while a drain or an eviction was refused because of it."""
-    if number(budget.status.get("disruptionsAllowed")) or not number(budget.status.get("expectedPods")):
-        return
-    said = [
-        each
-        for each in world.happenings
-        if "disruption budget" in each.message.lower() or (each.about == budget.ref and each.type == "Warning")
-    ]
-    refused = [each for each in said if world.age(each.last) < 3600]
-    if not refused:
-        return
-    event = refused[-1]
-    yield Finding(
-        rule="rollouts",
-        cause="budget",
-        about=budget.ref,
-        headline=statement(
-            [
-                f"{budget.ref} allows 0 disruptions, so pods are not evicted: {quoted(event.message)}",
-                f"{budget.ref} allows 0 disruptions: {quoted(event.message)}",
-                f"{budget.ref}: {quoted(event.message)}",
-            ],
-            field_of(budget, "disruptionsAllowed: 0", "expectedPods"),
-            event_of(event),
-        ),
-        depth=3,
-        weight=0.6,
-        next=f"kubectl -n {budget.ref.namespace} describe pdb {budget.ref.name}",
     )

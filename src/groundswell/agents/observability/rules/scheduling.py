@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from groundswell.agents.observability.findings import Finding, Statement, event_of, field_of, quoted, statement
+from groundswell.agents.observability.findings import Finding, Quote, Statement, event_of, field_of, quoted, statement
 from groundswell.agents.observability.pods import is_starting, upstream_of
 from groundswell.agents.observability.world import Ref, Thing, World, newest, of, rows
 
@@ -71,6 +71,9 @@ def _pending(world: World, pod: Thing, about: Ref, event: object, condition: str
     # the condition that keeps most nodes away; a volume that is not bound keeps all of them
     cause, _, words, match = max(matches, key=lambda each: each[1], default=("schedule", 0, "no node fits", None))
     words = words.format(*(match.groups() if match and match.groups() else ("of something",)))
+    more: list[Quote | None] = []
+    if cause == "schedule.taint" and (told := _taint(world, pod, said))[0]:
+        words, more = told
     gates = pod.data.get("schedulingGates")
     if gates:
         cause, words = "schedule.gate", f"its scheduling gate `{gates[0]}` is still there"
@@ -89,6 +92,7 @@ def _pending(world: World, pod: Thing, about: Ref, event: object, condition: str
                 f"{about} is Pending{tail}",
             ],
             *quotes,
+            *more,
         ),
         depth=2 if cause in ("schedule.volume", "schedule.not-ready", "schedule.cordoned") else 3,
         weight=0.9,
@@ -121,10 +125,47 @@ def _details(world: World, pod: Thing, cause: str) -> Iterator[Statement]:
                         field_of(pod, f"{name}: {amount}"),
                     )
     elif cause == "schedule.selector":
-        for key, value in of(pod.data, "nodeSelector").items():
-            yield statement(f"It asks for nodes labelled `{key}: {value}`.", field_of(pod, f"{key}: {value}"))
+        yield from _labels(world, pod)
     elif cause == "schedule.taint":
-        for node in world.all("Node"):
+        for node in list(world.all("Node"))[:4]:
             for taint in rows(node.data, "taints")[:2]:
                 key = str(taint.get("key"))
-                yield statement(f"{node.ref} has the taint `{key}`.", field_of(node, f"key: {key}"))
+                effect = f" ({taint['effect']})" if taint.get("effect") else ""
+                yield statement(f"{node.ref} has the taint `{key}`{effect}.", field_of(node, f"key: {key}"))
+        for key in _tolerated(pod):
+            yield statement(f"Its pods tolerate `{key}`.", field_of(pod, f"key: {key}"))
+
+
+def _tolerated(pod: Thing) -> list[str]:
+    return [str(each["key"]) for each in rows(pod.data, "tolerations") if each.get("key")]
+
+
+def _taint(world: World, pod: Thing, said: str) -> tuple[str, list[Quote | None]]:
+    """Which taint it is, and which it tolerates in its place."""
+    match = re.search(r"taint \{([^:}]+)", said)
+    if match is None:
+        return "", []
+    tolerated = [each for each in _tolerated(pod) if not each.startswith("node.kubernetes.io/")]
+    if not tolerated:
+        return f"the nodes have the taint `{match.group(1)}`, which its pods leave out of their tolerations", []
+    words = f"the nodes have the taint `{match.group(1)}`, while its pods tolerate only `{tolerated[0]}`"
+    return words, [field_of(pod, f"key: {tolerated[0]}")]
+
+
+def _labels(world: World, pod: Thing) -> Iterator[Statement]:
+    """What it asks of a node's labels, and what the nodes have of that."""
+    for key, value in _asked(pod):
+        yield statement(f"It asks for nodes labelled `{key}: {value}`.", field_of(pod, f"{key}: {value}", value, key))
+        has = [(node, node.labels[key]) for node in world.all("Node") if key in node.labels]
+        for node, other in has[:2]:
+            yield statement(f"{node.ref} has `{key}: {other}`.", field_of(node, f"{key}: {other}"))
+
+
+def _asked(pod: Thing) -> list[tuple[str, str]]:
+    found = [(key, str(value)) for key, value in of(pod.data, "nodeSelector").items()]
+    required = of(of(of(pod.data, "affinity"), "nodeAffinity"), "requiredDuringSchedulingIgnoredDuringExecution")
+    for term in rows(required, "nodeSelectorTerms"):
+        for each in rows(term, "matchExpressions"):
+            values = each.get("values")
+            found += [(str(each.get("key")), str(values[0]) if isinstance(values, list) and values else "")]
+    return found

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from groundswell.agents.observability.findings import Finding, event_of, field_of, quoted, statement
+from groundswell.agents.observability.findings import Finding, Statement, event_of, field_of, quoted, statement
 from groundswell.agents.observability.pods import counts, upstream_of
 from groundswell.agents.observability.world import Happening, Ref, Thing, World, newest, ready, rows
 
@@ -87,6 +87,7 @@ def _unbound(world: World, claim: Thing) -> Finding | None:
     if (lazy and not users and not events) or (not users and not events and world.age(claim.data.get("created")) < 300):
         return None
     said = event.message if event else ""
+    modes = ", ".join(map(str, claim.spec.get("accessModes") or ()))
     words = [f"{claim.ref} waits for a volume"]
     cause = "volume.unbound"
     if name and (
@@ -104,6 +105,13 @@ def _unbound(world: World, claim: Thing) -> Finding | None:
             f"{claim.ref} waits for a volume, and names no storage class",
             f"{claim.ref} is Pending",
         ]
+    elif modes and re.search(r"(?i)access mode|volume capabilit|MULTI_NODE|READER_WRITER|ReadWriteMany", said):
+        cause = "volume.access-mode"
+        words = [
+            f"{claim.ref} waits for a volume: it asks for {modes}, which its storage class `{name}` does not offer",
+            f"{claim.ref} asks for {modes} of its storage class `{name}`, which refuses that",
+            f"{claim.ref} asks for {modes}",
+        ]
     elif re.search(r"ProvisioningFailed|failed to provision|rpc error", f"{event.reason if event else ''} {said}"):
         cause = "volume.provisioning"
         words = [
@@ -117,16 +125,31 @@ def _unbound(world: World, claim: Thing) -> Finding | None:
     tail = f": {quoted(said)}" if said else "."
     cites = [field_of(claim, f"phase: {claim.status.get('phase')}"), event_of(event)]
     cites.append(field_of(claim, f"storageClassName: {name}") if name else None)
+    cites.append(field_of(claim, *(f"- {each}" for each in claim.spec.get("accessModes") or ())) if modes else None)
     return Finding(
         rule="volumes",
         cause=cause,
         about=claim.ref,
         headline=statement([f"{each}{tail}" for each in words], *cites),
+        details=list(_class(world, name)),
         depth=3,
         weight=0.85 if users else 0.5,
         touches={world.owner(pod) for pod in users},
         next=f"kubectl -n {claim.ref.namespace} describe pvc {claim.ref.name}",
     )
+
+
+def _class(world: World, name: object) -> Iterator[Statement]:
+    """Who makes volumes of the storage class."""
+    known = world.get("StorageClass", "", str(name)) if name else None
+    maker = known.data.get("provisioner") if known else None
+    if maker:
+        yield statement(
+            f"Volumes of {known.ref if known else ''} are made by `{maker}`.", field_of(known, f"provisioner: {maker}")
+        )
+    if name and known is None and (others := [each.ref.name for each in world.all("StorageClass")][:4]):
+        there = [field_of(each) for each in list(world.all("StorageClass"))[:4]]
+        yield statement(f"The storage classes that are there: {', '.join(f'`{each}`' for each in others)}.", *there)
 
 
 def _resizing(world: World, claim: Thing) -> Iterator[Finding]:
