@@ -193,18 +193,24 @@ class Client:
 
     # The platform.
 
-    async def keys(self) -> list[dict[str, Any]]:
-        """The API keys of this caller's tenant, without themselves."""
-        return await self._json("GET", "/v1/keys")
+    async def keys(self, *, tenant: str = "") -> list[dict[str, Any]]:
+        """The API keys of this caller's tenant, without themselves; for the scope `admin` also another's."""
+        return await self._json("GET", "/v1/keys", params={"tenant": tenant})
 
-    async def create_key(self, name: str, *, caller: str = "", scopes: Sequence[str] = ("runs",)) -> dict[str, Any]:
+    async def create_key(
+        self, name: str, *, caller: str = "", scopes: Sequence[str] = ("runs",), tenant: str = ""
+    ) -> dict[str, Any]:
         """A new API key: `key` is its text, which is shown this once, `record` the rest."""
-        body = {"name": name, "caller": caller, "scopes": list(scopes)}
+        body = {"name": name, "caller": caller, "scopes": list(scopes), "tenant": tenant}
         return await self._json("POST", "/v1/keys", json=body)
 
-    async def revoke_key(self, key: str) -> dict[str, Any]:
+    async def revoke_key(self, key: str, *, tenant: str = "") -> dict[str, Any]:
         """Take an API key back, at once."""
-        return await self._json("DELETE", f"/v1/keys/{key}")
+        return await self._json("DELETE", f"/v1/keys/{key}", params={"tenant": tenant})
+
+    async def tenants(self) -> list[dict[str, Any]]:
+        """The tenants there are, for the scope `admin`."""
+        return await self._json("GET", "/v1/tenants")
 
     async def platform(self) -> dict[str, Any]:
         """The platform's version, and how each service stands."""

@@ -10,6 +10,8 @@ from groundswell.cli.groups import Group
 from groundswell.cli.invocation import JsonOption, here
 from groundswell.cli.terminal import aside, say, table
 
+TenantOption = Annotated[str, typer.Option(metavar="NAME", help="Another tenant than yours; needs the scope admin.")]
+
 group = typer.Typer(cls=Group, help="Create, list and revoke API keys.", invoke_without_command=True)
 
 
@@ -30,7 +32,8 @@ def create(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="What the key is for.")],
     caller: Annotated[str, typer.Option(help="Whom it stands for; by default its name.")] = "",
-    scope: Annotated[list[str] | None, typer.Option(help="runs, keys; by default runs.")] = None,
+    scope: Annotated[list[str] | None, typer.Option(help="runs, keys, admin; by default runs.")] = None,
+    tenant: TenantOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Create an API key. It is shown this once."""
@@ -38,7 +41,7 @@ def create(
 
     async def created() -> dict[str, Any]:
         async with here(context).platform() as client:
-            return await client.create_key(name, caller=caller, scopes=scope or ["runs"])
+            return await client.create_key(name, caller=caller, scopes=scope or ["runs"], tenant=tenant)
 
     made = asyncio.run(created())
     if as_json:
@@ -49,13 +52,13 @@ def create(
 
 
 @group.command("list")
-def list_(context: typer.Context, as_json: JsonOption = False) -> None:
+def list_(context: typer.Context, tenant: TenantOption = "", as_json: JsonOption = False) -> None:
     """List API keys, without themselves."""
     here(context, as_json=as_json)
 
     async def listed() -> list[dict[str, Any]]:
         async with here(context).platform() as client:
-            return await client.keys()
+            return await client.keys(tenant=tenant)
 
     keys = asyncio.run(listed())
     if as_json:
@@ -74,6 +77,7 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
 def revoke(
     context: typer.Context,
     key: Annotated[str, typer.Argument(metavar="ID", help="The id, not the key itself.")],
+    tenant: TenantOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Take an API key back, at once."""
@@ -81,7 +85,7 @@ def revoke(
 
     async def revoked() -> dict[str, Any]:
         async with here(context).platform() as client:
-            return await client.revoke_key(key)
+            return await client.revoke_key(key, tenant=tenant)
 
     record = asyncio.run(revoked())
     say(json.dumps(record, ensure_ascii=False, indent=2) if as_json else f"{record['id']} is revoked")

@@ -25,6 +25,7 @@ from groundswell.cli import (
     prune,
     route,
     runs,
+    tenants,
     tools,
     up,
 )
@@ -138,6 +139,7 @@ for group in (
     tools,
     models,
     keys,
+    tenants,
     lifecycle,
     config,
     doctor,

@@ -31,6 +31,13 @@ class Grant(Record):
     roots: tuple[str, ...] = ()  # folders below which `path:` sources may lie
     domains: tuple[str, ...] = ()  # hosts a tool may reach; none by default
     sources: tuple[str, ...] = ()  # named by the local caller itself for this run: granted
+    listed: dict[str, str] = {}  # kind → the one source that `policy.toml` gives this tenant
+    # What may be read of what a source leads to. Nothing by default; None: whatever the caller's own rights reach.
+    namespaces: tuple[str, ...] | None = ()
+    cluster_objects: tuple[str, ...] | None = ()  # `Kind/name`, of kinds without a namespace
+    labels: dict[str, tuple[str, ...]] | None = {}  # of series: label → values
+    repositories: tuple[str, ...] | None = ()
+    collections: tuple[str, ...] | None = ()
     limits: Limits = Limits()
 
 

@@ -5,21 +5,26 @@ This is the only module that reads the environment, and it does so when `load` i
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeGuard, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from groundswell.core.errors import ConfigError
 from groundswell.core.hosts import compared, host_of
 from groundswell.core.policy import ArgumentRule
-from groundswell.core.records import Narrowing, Record
+from groundswell.core.records import Narrowing, Record, SourceKind
 
 PREFIX = "GROUNDSWELL_"
+TENANT = r"^[a-z][a-z0-9-]{0,30}$"  # a tenant's name
 ModelRole = Literal["planner", "code", "small", "embed"]
+CallerScope = Literal["runs", "keys", "prune", "admin"]
+# of asymmetric keys alone: with a shared secret whoever checks tokens could make them
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519", "EdDSA"]
 
 
 class Section(BaseModel):
@@ -88,6 +93,49 @@ class ModelEndpoint(Section):
     price: Price = Price()
     seconds: float = Field(default=300, gt=0, description="One turn at most; 600 is the longest that is useful.")
     at_once: int = Field(default=8, ge=1, description="Turns at once.")
+
+
+class Oidc(Section):
+    """Callers who come with a token of an OpenID Connect issuer, in place of an API key."""
+
+    issuer: str = Field(default="", description="Exactly as its tokens say it; empty: no issuer is trusted.")
+    audience: str = Field(default="", description="What its tokens for this platform say in `aud`.")
+    algorithms: tuple[Algorithm, ...] = Field(default=("RS256", "ES256"), min_length=1)
+    leeway_seconds: float = Field(default=30, ge=0, le=300, description="By which clocks may differ.")
+    ca_file: Path | None = Field(default=None, description="Certificates to trust in place of the system's.")
+    caller_claim: str = Field(default="sub", min_length=1, description="What names the caller.")
+    tenant_claim: str = Field(default="groups", min_length=1, description="A text or a list, looked up in `tenants`.")
+    tenants: dict[str, str] = Field(default={}, description="A value of that claim → the tenant; no other is let in.")
+    scope_claim: str = Field(default="groups", min_length=1, description="A text or a list, looked up in `scopes`.")
+    scopes: dict[str, tuple[CallerScope, ...]] = Field(default={}, description="A value of that claim → more scopes.")
+    groups_claim: str = Field(default="groups", min_length=1, description="The groups that a cluster knows.")
+    user_prefix: str = Field(default="", description="Of user names, as the cluster's API server has it.")
+    groups_prefix: str = Field(default="", description="Of groups, as the cluster's API server has it.")
+    access_review: bool = Field(
+        default=False, description="Ask the cluster what the caller may read, before it is read (SubjectAccessReview)."
+    )
+
+    @field_validator("issuer")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        loopback = r"http://(?:127\.0\.0\.1|\[::1\]|localhost)(?::\d+)?(?:/[^?#]*)?"
+        if value and not re.fullmatch(rf"https://[^/?#@]+(?:/[^?#]*)?|{loopback}", value):
+            raise ValueError(f"{value!r} is not https://HOST/PATH")
+        return value
+
+    @field_validator("tenants")
+    @classmethod
+    def _tenants(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value.values():
+            if not re.fullmatch(TENANT, name):
+                raise ValueError(f"{name!r} is no name of a tenant: lower-case letters, digits and `-`, at most 31")
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Oidc":
+        if self.issuer and not self.audience:
+            raise ValueError("an issuer needs an audience: a token for another service must not open this one")
+        return self
 
 
 class Services(Section):
@@ -219,7 +267,7 @@ class Settings(Section):
     """Everything that can be set."""
 
     data: Path = Field(default=Path(), description="The data directory; by default `$XDG_DATA_HOME/groundswell`.")
-    tenant: str = Field(default="local", pattern=r"^[a-z][a-z0-9-]{0,30}$", description="The local caller's tenant.")
+    tenant: str = Field(default="local", pattern=TENANT, description="The local caller's tenant.")
     idle_minutes: float = Field(default=30, gt=0, description="A platform that `ask` started stops after this.")
     gateway: Gateway = Gateway()
     database: Database = Database()
@@ -229,6 +277,7 @@ class Settings(Section):
         default={},
         description="`[models.planner]`, `[models.code]`, `[models.small]`, `[models.embed]`; none by default.",
     )
+    oidc: Oidc = Oidc()
     services: Services = Services()
     runs: Runs = Runs()
     retention: Retention = Retention()
@@ -241,20 +290,61 @@ class Settings(Section):
 
 
 class TenantPolicy(Record):
-    """What `policy.toml` says of one tenant; what it leaves out is not narrowed, but sources and domains are denied."""
+    """What `policy.toml` says of one tenant: what it may do is narrowed, what it may read is listed (with `*` and `?`).
+
+    A list of what may be read that is left out grants nothing; to the person at this machine it states no bound.
+    """
 
     tools: tuple[str, ...] | None = None
     arguments: dict[str, dict[str, ArgumentRule]] = {}
+    sources: dict[SourceKind, str] = {}  # given to this tenant: allowed as they stand, and its runs' defaults
     schemes: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
     domains: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] | None = None
+    cluster_objects: tuple[str, ...] | None = None  # `Node/worker-*`
+    labels: dict[str, tuple[str, ...]] | None = None  # {namespace = ["shop"]}
+    repositories: tuple[str, ...] | None = None  # `https://git.example.org/shop/*`
+    collections: tuple[str, ...] | None = None
     limits: Narrowing = Narrowing()
+
+    @field_validator("cluster_objects")
+    @classmethod
+    def _kinds(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for each in value or ():
+            if not re.fullmatch(r"[A-Z][A-Za-z]*/[^/]+", each):
+                raise ValueError(f"{each!r} is not Kind/name, such as Node/worker-*")
+        return value
+
+    @field_validator("labels")
+    @classmethod
+    def _names(cls, value: dict[str, tuple[str, ...]] | None) -> dict[str, tuple[str, ...]] | None:
+        for name, values in (value or {}).items():
+            if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", name) or not values or "" in values:
+                raise ValueError(f"{name!r} needs the values that its series may have")
+        return value
+
+    @field_validator("repositories")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for each in value or ():
+            if not re.fullmatch(r"https://[^/?#@%]+/[^?#@%]+", each):
+                raise ValueError(f"{each!r} is not https://HOST/PATH, such as https://git.example.org/shop/*")
+        return value
 
 
 class PolicyFile(Record):
-    """`policy.toml`: tenants, and agents within all of them."""
+    """`policy.toml`: what each tenant may do and read."""
 
     tenants: dict[str, TenantPolicy] = {}
+
+    @field_validator("tenants")
+    @classmethod
+    def _named(cls, value: dict[str, TenantPolicy]) -> dict[str, TenantPolicy]:
+        for name in value:
+            if not re.fullmatch(TENANT, name):
+                raise ValueError(f"{name!r} is no name of a tenant: lower-case letters, digits and `-`, at most 31")
+        return value
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,21 @@
 
 import hmac
 import ipaddress
+from typing import get_args
 from urllib.parse import urlsplit
 
 from fastapi import Request
 
 from groundswell.backends.databases.api_keys import PREFIX, ApiKeys
+from groundswell.backends.identity.issuer import Issuer
 from groundswell.core.errors import Denied, Unauthenticated
+from groundswell.core.settings import CallerScope
 from groundswell.runtime.base import Base
 from groundswell.runtime.keys import CallerToken
+from groundswell.runtime.oidc_callers import caller_of, issuer_of
 from groundswell.runtime.service import bearer
 
-SCOPES = ("runs", "keys", "prune")
+SCOPES = get_args(CallerScope)  # `admin`: keys of other tenants, and which tenants there are
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -21,6 +25,13 @@ class Authentication:
 
     def __init__(self, base: Base, keys: ApiKeys) -> None:
         self.base, self.keys = base, keys
+        self.issuer = issuer_of(base.settings.oidc)
+        self.come: set[str] = set()  # tenants that are stored
+
+    async def close(self) -> None:
+        """Give up what was opened."""
+        if self.issuer is not None:
+            await self.issuer.close()
 
     async def caller(self, request: Request) -> CallerToken:
         """Who this is; raises Unauthenticated or Denied."""
@@ -33,11 +44,20 @@ class Authentication:
     async def _by_key(self, text: str) -> CallerToken:
         if hmac.compare_digest(text.encode(), self.base.local_key.encode()):
             return self._local()
+        if self.issuer is not None and not text.startswith(PREFIX) and text.count(".") == 2:
+            return await self._by_token(self.issuer, text)
         key = await self.keys.find(text) if text.startswith(PREFIX) else None
         if key is None:
             hint = "create one: groundswell keys create NAME"
             raise Unauthenticated("unknown_key", "this key is not known, or was revoked", hint)
         return CallerToken(key.caller, key.tenant, key.scopes)
+
+    async def _by_token(self, issuer: Issuer, text: str) -> CallerToken:
+        caller = caller_of(await issuer.claims(text), self.base.settings.oidc)
+        if caller.tenant not in self.come:
+            await self.keys.known(caller.tenant)
+            self.come.add(caller.tenant)
+        return caller
 
     def _local(self) -> CallerToken:
         return CallerToken("local", self.base.settings.tenant, SCOPES, local=True)

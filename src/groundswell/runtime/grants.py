@@ -17,8 +17,19 @@ def narrowed(limits: Limits, by: Narrowing) -> Limits:
     return limits.narrowed(limits.model_copy(update=asked))
 
 
-def grant_for(agent: Agent, tenant: str, policy: PolicyFile, *, caller: str = "", granted: Iterable[str] = ()) -> Grant:
-    """What an agent declares, narrowed by `policy.toml`, and the sources that the local caller named itself."""
+def grant_for(
+    agent: Agent,
+    tenant: str,
+    policy: PolicyFile,
+    *,
+    caller: str = "",
+    granted: Iterable[str] = (),
+    unbounded: bool = False,
+) -> Grant:
+    """What an agent declares, narrowed by `policy.toml`, and the sources that the local caller named itself.
+
+    `unbounded`: what `policy.toml` states no bound for is read as far as the caller's own rights reach.
+    """
     ruled = policy.tenants.get(tenant, TenantPolicy())
     tools = agent.tools if ruled.tools is None else agent.tools & frozenset(ruled.tools)
     arguments: dict[str, dict[str, tuple[ArgumentRule, ...]]] = {}
@@ -37,8 +48,26 @@ def grant_for(agent: Agent, tenant: str, policy: PolicyFile, *, caller: str = ""
         roots=ruled.roots,
         domains=ruled.domains,
         sources=tuple(granted),
+        listed=dict(ruled.sources),
+        namespaces=_bound(ruled.namespaces, unbounded),
+        cluster_objects=_bound(ruled.cluster_objects, unbounded and ruled.namespaces is None),
+        labels=ruled.labels if ruled.labels is not None else None if unbounded else {},
+        repositories=_bound(ruled.repositories, unbounded),
+        collections=_bound(ruled.collections, unbounded),
         limits=narrowed(agent.limits, ruled.limits),
     )
+
+
+def is_unbounded(policy: PolicyFile, *, local: bool, alone: bool) -> bool:
+    """Whether what `policy.toml` states no bound for may be read.
+
+    By the person at this machine, who could read it without us; and by all where there is but one tenant and no rule.
+    """
+    return local or (alone and not policy.tenants)
+
+
+def _bound(stated: tuple[str, ...] | None, unbounded: bool) -> tuple[str, ...] | None:
+    return stated if stated is not None else None if unbounded else ()
 
 
 def check_policy(policy: PolicyFile, tools: Mapping[str, Tool]) -> None:

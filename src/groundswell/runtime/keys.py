@@ -41,6 +41,15 @@ class CallerToken:
     tenant: str
     scopes: tuple[str, ...] = ()
     local: bool = False
+    user: str = ""  # and groups: as a cluster knows them
+    groups: tuple[str, ...] = ()
+
+    @property
+    def subject(self) -> dict[str, Any]:
+        """What a run keeps of who asked for it."""
+        if self.local:
+            return {"local": True}
+        return {"user": self.user, "groups": list(self.groups)} if self.user else {}
 
 
 @dataclass(frozen=True)
@@ -83,10 +92,10 @@ def _checked(kind: type[T], signer: str, claims: dict[str, Any]) -> T:
     if claims.get("exp", 0) < time.time():
         hint = "ask for a new one; if this comes at once, compare the clocks of the machines"
         raise Unauthenticated("token_expired", "this token's time is over", hint)
-    values = {name: claims[name] for name in kind.__dataclass_fields__}
-    if "scopes" in values:
-        values["scopes"] = tuple(values["scopes"])
-    return kind(**values)
+    told: dict[str, Any] = {name: claims[name] for name in kind.__dataclass_fields__ if name in claims}
+    for name, value in told.items():
+        told[name] = tuple(value) if isinstance(value, list) else value
+    return kind(**told)
 
 
 def generate() -> Keys:

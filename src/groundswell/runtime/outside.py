@@ -51,7 +51,8 @@ async def outside(base: Base, database: Database) -> AsyncGenerator[Outside]:
     pages = Pages(web, library, cpu, egress(way), base.settings.sources)
     pruning = asyncio.create_task(keep_few(repos, files, base.settings.retention), name="retention")
     try:
-        yield Outside(cpu, vectors, repos, EvidenceStore(database), choice.sentence, pages)
+        reviewing = base.settings.oidc.access_review
+        yield Outside(cpu, vectors, repos, EvidenceStore(database), choice.sentence, pages, reviewing=reviewing)
     finally:
         pruning.cancel()
         await asyncio.gather(pruning, return_exceptions=True)

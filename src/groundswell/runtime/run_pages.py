@@ -37,20 +37,22 @@ class Pages:
         scope: Scope,
         allows: Callable[[str], None],
         closers: list[Callable[[], Awaitable[None]]],
+        listed: str = "",
     ) -> WebAccess:
-        """One call's web; its connections close with the call."""
+        """One call's web; its connections close with the call. `listed` is what `policy.toml` gives the tenant."""
         settings, source = self.settings, scope.sources.get("pages", "")
         http = self._client(self.egress.granting(places(scope.granted)), closers)
         engine: Engine | None = None
         if source.partition(":")[0] in ENGINES:
-            reach = self._reach(source, source.removeprefix("searxng:"), self.sources.pages, scope)
+            reach = self._reach(source, source.removeprefix("searxng:"), listed or self.sources.pages, scope)
             engine = backend("web", source)(source, self._client(reach, closers))
         bounds = Bounds(settings.page_seconds, settings.page_bytes)
         return WebAccess(http, allows, self.workers, self.sites, engine, bounds)
 
-    def operators(self, source: str, scope: Scope) -> Guarded:
-        """The transport to a Prometheus: one that the settings or the local caller named may be a private one."""
-        return Guarded(self._reach(source, source, self.sources.prometheus, scope))
+    def operators(self, source: str, scope: Scope, grant: Grant) -> Guarded:
+        """The transport to a Prometheus: one that the operator or the local caller named may be a private one."""
+        listed = grant.listed.get("prometheus") == source
+        return Guarded(self._reach(source, source, source if listed else self.sources.prometheus, scope))
 
     def _reach(self, source: str, url: str, configured: str, scope: Scope) -> Egress:
         named = source == configured or source in scope.granted
@@ -62,10 +64,11 @@ class Pages:
         return http
 
     def desk(
-        self, tenant: str, scope: Scope, access: WebAccess, tell: Callable[[str, int, int], None], until: float
+        self, grant: Grant, scope: Scope, access: WebAccess, tell: Callable[[str, int, int], None], until: float
     ) -> Desk:
         """One call's documents."""
-        return self.library.desk(tenant, scope.sources.get("pages", ""), access, tell, until)
+        source = scope.sources.get("pages", "")
+        return self.library.desk(grant.tenant, source, access, tell, until, grant.collections)
 
 
 def allowing(policies: Iterable[Policy], grant: Grant, tool: str) -> Callable[[str], None]:

@@ -19,6 +19,8 @@ from groundswell.backends.databases.evidence import EvidenceStore
 from groundswell.backends.databases.runs import RunStore, Scope
 from groundswell.backends.documents.library import Desk
 from groundswell.backends.kube import clusters
+from groundswell.backends.kube.access_review import Answers, Reviews, Subject
+from groundswell.backends.kube.bounds import Bounds
 from groundswell.backends.prometheus.client import Prometheus
 from groundswell.backends.web.access import WebAccess
 from groundswell.core.errors import Denied, GroundswellError, NotFound, ToolFailed, Unavailable
@@ -62,6 +64,8 @@ class Outside:
     evidence: EvidenceStore
     embeddings: str  # what makes vectors of texts, and why, in a sentence
     pages: Pages
+    answers: Answers = field(default_factory=Answers)  # of clusters, on what callers may read
+    reviewing: bool = False  # whether clusters are asked
 
 
 @dataclass
@@ -90,6 +94,7 @@ class CallContext:
     opened: "RunRepo" = field(default_factory=lambda: RunRepo())
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list[Callable[[], Awaitable[None]]])
     allows: Callable[[str], None] = _nowhere
+    grant: Grant = field(default_factory=lambda: Grant(agent="", tenant=""))  # which grants nothing
 
     @property
     def cpu(self) -> Workers:
@@ -120,12 +125,12 @@ class CallContext:
     @property
     def web(self) -> WebAccess:
         """The web, as policy lets this call see it."""
-        return self.outside.pages.access(self.scope, self.allows, self.closers)
+        return self.outside.pages.access(self.scope, self.allows, self.closers, self.grant.listed.get("pages", ""))
 
     @property
     def documents(self) -> Desk:
         """The tenant's collections."""
-        return self.outside.pages.desk(self.tenant, self.scope, self.web, self.progress, self.deadline)
+        return self.outside.pages.desk(self.grant, self.scope, self.web, self.progress, self.deadline)
 
     async def cluster(self) -> Cluster:
         """The run's cluster; closed when the call is over."""
@@ -133,17 +138,31 @@ class CallContext:
         if not source:
             hint = "name one: --source kubernetes=kubeconfig:PATH#CONTEXT, or kubernetes=dump:DIR"
             raise ToolFailed("no_source", "this run looks at no Kubernetes cluster", hint)
-        cluster = clusters.opened(source, self.cpu, seconds=self.remaining(), progress=self.progress)
+        cluster = clusters.opened(
+            source,
+            self.cpu,
+            seconds=self.remaining(),
+            progress=self.progress,
+            bounds=Bounds(self.grant.namespaces, self.grant.cluster_objects),
+            reviews=self._reviews(source),
+        )
         self.closers.append(cluster.close)
         self.origin = cluster.origin
         return cluster
+
+    def _reviews(self, source: str) -> Reviews | None:
+        """Where the caller is one whom the cluster knows, it is asked what they may read."""
+        user, groups = self.scope.subject.get("user", ""), self.scope.subject.get("groups", ())
+        if not self.outside.reviewing or not user:
+            return None
+        return Reviews(Subject(user, tuple(groups)), source, self.outside.answers)
 
     async def metrics(self) -> MetricsStore:
         """The run's Prometheus; closed when the call is over."""
         source = self.scope.sources.get("prometheus", "")
         if not source:
             raise ToolFailed("no_source", "this run looks at no Prometheus", "name one: --source prometheus=URL")
-        store = Prometheus(source, self.outside.pages.operators(source, self.scope))
+        store = Prometheus(source, self.outside.pages.operators(source, self.scope, self.grant), self.grant.labels)
         self.closers.append(store.close)
         self.origin = source
         return store
@@ -287,7 +306,7 @@ class ToolCalls:
         doubtful = effect and standing is not None and standing.state == "intended"
         reporter = _Reporter(self.journal, place, attempt)
         context = CallContext(place.tenant, place.fact, scope, self.outside, started + tool.seconds, reporter.progress)
-        context.allows = allowing(self.policies.values(), grant, tool.name)
+        context.allows, context.grant = allowing(self.policies.values(), grant, tool.name), grant
         with span(f"execute_tool {tool.name}", "execute_tool", {"gen_ai.tool.name": tool.name}) as trace:
             try:
                 outcome = await self._outcome(tool, place, context, doubtful)

@@ -7,22 +7,24 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Path, Request
+from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 from pydantic import Field
 
-from groundswell.backends.databases.api_keys import ApiKey, ApiKeys
+from groundswell.backends.databases.api_keys import ApiKey, ApiKeys, Tenant
 from groundswell.backends.databases.connections import Database
 from groundswell.backends.peers import Peer
 from groundswell.core.errors import Denied, Invalid, LimitReached, NotFound, Unavailable
 from groundswell.core.records import Record
+from groundswell.core.settings import TENANT
 from groundswell.runtime import telemetry
 from groundswell.runtime.authentication import SCOPES, Authentication
 from groundswell.runtime.base import VERSION, Base
 from groundswell.runtime.keys import CallerToken
+from groundswell.runtime.oidc_callers import PREFIX as OIDC
 from groundswell.runtime.reference_page import page, policy
 from groundswell.runtime.service import Service, opened_of
 from groundswell.runtime.start_page import start_page
@@ -68,9 +70,11 @@ async def opened(base: Base) -> AsyncGenerator[Gateway]:
     keys = ApiKeys(database)
     peers = {name: base.peer(name) for name in OTHERS}
     limiter = MovingWindowRateLimiter(MemoryStorage())
+    authentication = Authentication(base, keys)
     try:
-        yield Gateway(base, database, keys, Authentication(base, keys), limiter, peers["router"], peers)
+        yield Gateway(base, database, keys, authentication, limiter, peers["router"], peers)
     finally:
+        await authentication.close()
         for peer in peers.values():
             await peer.close()
         await database.close()
@@ -79,14 +83,34 @@ async def opened(base: Base) -> AsyncGenerator[Gateway]:
 GatewayDep = Annotated[Gateway, Depends(opened_of)]
 
 
+def _needs(caller: CallerToken, scope: str) -> None:
+    if scope not in caller.scopes:
+        raise Denied("scope_missing", f"this key may not do that: it lacks the scope {scope!r}")
+
+
 async def _keeper(request: Request, gateway: GatewayDep) -> CallerToken:
     caller = await gateway.admit(request)
-    if "keys" not in caller.scopes:
-        raise Denied("scope_missing", "this key may not do that: it lacks the scope 'keys'")
+    _needs(caller, "keys")
     return caller
 
 
+async def _admin(request: Request, gateway: GatewayDep) -> CallerToken:
+    caller = await gateway.admit(request)
+    _needs(caller, "admin")
+    return caller
+
+
+def _tenant(keeper: CallerToken, named: str) -> str:
+    """Whose keys are meant: the keeper's tenant's; for the scope `admin` also another's."""
+    if named not in ("", keeper.tenant):
+        _needs(keeper, "admin")
+    return named or keeper.tenant
+
+
 Keeper = Annotated[CallerToken, Depends(_keeper)]
+OfTenant = Annotated[
+    str, Query(pattern=f"{TENANT}|^$", description="Another tenant than yours: for the scope `admin`.")
+]
 
 
 class NewKey(Record):
@@ -94,6 +118,9 @@ class NewKey(Record):
 
     name: str = Field(min_length=1, max_length=80, examples=["laptop of ana"])
     caller: str = Field(default="", max_length=80, description="Whom it stands for; by default its name.")
+    tenant: str = Field(
+        default="", pattern=f"{TENANT}|^$", description="Another tenant than yours: for the scope `admin`."
+    )
     scopes: tuple[str, ...] = ("runs",)
 
 
@@ -106,24 +133,40 @@ class CreatedKey(Record):
 
 @routes.post("/keys", status_code=201, tags=["keys"], summary="Create an API key")
 async def create_key(body: NewKey, gateway: GatewayDep, keeper: Keeper) -> CreatedKey:
-    """A key for a caller of this tenant; only its hash is stored."""
+    """A key for a caller of this tenant, or by the scope `admin` of another; only its hash is stored."""
     unknown = set(body.scopes) - set(SCOPES)
     if unknown or not set(body.scopes) <= set(keeper.scopes):
         raise Invalid("bad_scope", f"no such scope, or not yours to give: {', '.join(body.scopes)}", f"of: {SCOPES}")
-    text, record = await gateway.keys.create(keeper.tenant, body.name, body.caller or body.name, body.scopes)
+    tenant = _tenant(keeper, body.tenant)
+    caller = body.caller or body.name
+    if caller == "local" or caller.startswith(OIDC):
+        raise Invalid("reserved_caller", f"no key can stand for {caller!r}", "name another caller: --caller NAME")
+    text, record = await gateway.keys.create(tenant, body.name, caller, body.scopes)
     return CreatedKey(key=text, record=record)
 
 
 @routes.get("/keys", tags=["keys"], summary="List API keys")
-async def list_keys(gateway: GatewayDep, keeper: Keeper) -> list[ApiKey]:
+async def list_keys(gateway: GatewayDep, keeper: Keeper, tenant: OfTenant = "") -> list[ApiKey]:
     """The keys of this tenant, without themselves."""
-    return await gateway.keys.listed(keeper.tenant)
+    return await gateway.keys.listed(_tenant(keeper, tenant))
 
 
 @routes.delete("/keys/{key_id}", tags=["keys"], summary="Revoke an API key")
-async def revoke_key(gateway: GatewayDep, keeper: Keeper, key_id: Annotated[str, Path(max_length=64)]) -> ApiKey:
+async def revoke_key(
+    gateway: GatewayDep, keeper: Keeper, key_id: Annotated[str, Path(max_length=64)], tenant: OfTenant = ""
+) -> ApiKey:
     """Take a key back, at once."""
-    return await gateway.keys.revoke(keeper.tenant, key_id)
+    return await gateway.keys.revoke(_tenant(keeper, tenant), key_id)
+
+
+@routes.get("/tenants", tags=["keys"], summary="List tenants", dependencies=[Depends(_admin)])
+async def list_tenants(gateway: GatewayDep) -> list[Tenant]:
+    """The tenants there are, for the scope `admin`: those with keys or callers, and those that `policy.toml` names."""
+    ruled = gateway.base.policy.tenants
+    known = {tenant.name: tenant for tenant in await gateway.keys.tenants()}
+    for name in ruled.keys() - known.keys():
+        known[name] = Tenant(name=name)
+    return [known[name].model_copy(update={"policy": name in ruled}) for name in sorted(known)]
 
 
 @routes.get("/platform", tags=["catalogue"], summary="What this platform is made of")

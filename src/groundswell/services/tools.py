@@ -13,7 +13,7 @@ from groundswell.core.policy import Grant
 from groundswell.core.records import Answered, Ask
 from groundswell.runtime import discovery
 from groundswell.runtime.base import Base
-from groundswell.runtime.grants import grant_for
+from groundswell.runtime.grants import grant_for, is_unbounded
 from groundswell.runtime.keys import RunToken
 from groundswell.runtime.outside import outside
 from groundswell.runtime.service import RunCaller, Service, opened_of
@@ -38,7 +38,15 @@ async def opened(base: Base) -> AsyncGenerator[Tools]:
     agents = discovery.agents()
 
     def grant(token: RunToken, scope: Scope) -> Grant:
-        return grant_for(agents[token.agent], token.tenant, base.policy, caller=token.caller, granted=scope.granted)
+        local, alone = scope.subject.get("local") is True, scope.alone and not base.settings.oidc.issuer
+        return grant_for(
+            agents[token.agent],
+            token.tenant,
+            base.policy,
+            caller=token.caller,
+            granted=scope.granted,
+            unbounded=is_unbounded(base.policy, local=local, alone=alone),
+        )
 
     try:
         async with outside(base, database) as reached:

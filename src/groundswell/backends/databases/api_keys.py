@@ -25,7 +25,19 @@ class ApiKey(Record):
     revoked: datetime | None = None
 
 
+class Tenant(Record):
+    """A tenant, and how many keys of it are good."""
+
+    name: str
+    created: datetime | None = None  # None: nobody has come yet
+    keys: int = 0
+    policy: bool = False  # whether `policy.toml` has rules for it
+
+
 COLUMNS = "id, tenant, name, caller, scopes, created, used, revoked"
+
+
+KNOWN = "INSERT INTO tenants (name) VALUES (%s) ON CONFLICT DO NOTHING"
 
 
 def hashed(key: str) -> str:
@@ -45,7 +57,8 @@ class ApiKeys:
         sql = f"""INSERT INTO api_keys (tenant, id, name, caller, hash, scopes) VALUES (%s, %s, %s, %s, %s, %s)
                   RETURNING {COLUMNS}"""
         values = (tenant, secrets.token_hex(4), name, caller, hashed(text), list(scopes))
-        async with self.database.connection() as connection:
+        async with self.database.transaction() as connection:
+            await connection.execute(KNOWN, (tenant,))
             row = await (await connection.execute(sql, values)).fetchone()
         return text, ApiKey.model_validate(row)
 
@@ -65,6 +78,17 @@ class ApiKeys:
         """A tenant's keys, newest first."""
         sql = f"SELECT {COLUMNS} FROM api_keys WHERE tenant = %s ORDER BY created DESC"
         return [ApiKey.model_validate(row) for row in await self.database.rows(sql, tenant)]
+
+    async def tenants(self) -> list[Tenant]:
+        """Every tenant that anybody has a key of, or has come as."""
+        sql = """SELECT t.name, t.created, count(k.id) FILTER (WHERE k.revoked IS NULL)::int AS keys
+                 FROM tenants t LEFT JOIN api_keys k ON k.tenant = t.name GROUP BY t.name ORDER BY t.name"""
+        return [Tenant.model_validate(row) for row in await self.database.rows(sql)]
+
+    async def known(self, tenant: str) -> None:
+        """Somebody of this tenant has come by another way than a key."""
+        async with self.database.connection() as connection:
+            await connection.execute(KNOWN, (tenant,))
 
     async def revoke(self, tenant: str, key: str) -> ApiKey:
         """Take a key back; it stays listed. Raises NotFound."""

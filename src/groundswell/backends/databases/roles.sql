@@ -16,6 +16,7 @@ REVOKE ALL ON api_keys FROM groundswell_router, groundswell_agents, groundswell_
 
 GRANT SELECT, INSERT, UPDATE ON api_keys TO groundswell_gateway;
 GRANT SELECT ON schema_migrations TO groundswell_gateway;
+GRANT SELECT, INSERT ON tenants TO groundswell_gateway;
 
 GRANT INSERT ON runs, threads, idempotency, events TO groundswell_router;
 GRANT UPDATE ON threads TO groundswell_router;

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -34,6 +34,7 @@ class Accepted:
     call: dict[str, Any] | None = None  # a run of one call: the tool and its arguments
     idempotency_key: str = ""
     queued_at_most: int = 1000
+    subject: dict[str, Any] = field(default_factory=dict[str, Any])  # who asks: local, or known to a cluster
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Scope:
     granted: tuple[str, ...]
     caller: str
     direct: bool = False  # a run of one call, which its caller asked for
+    subject: dict[str, Any] = field(default_factory=dict[str, Any])
+    alone: bool = False  # there is no other tenant
 
 
 class RunStore:
@@ -67,13 +70,14 @@ class RunStore:
             sql = """INSERT INTO threads (tenant, id, title) VALUES (%s, %s, %s)
                      ON CONFLICT (tenant, id) DO UPDATE SET updated = clock_timestamp()"""
             await connection.execute(sql, (new.tenant, new.thread, title_of(new.request.input)))
-            sql = """INSERT INTO runs (id, tenant, thread, agent, caller, input, call, sources, granted, budget, route)
-                     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+            sql = """INSERT INTO runs (id, tenant, thread, agent, caller, input, call, sources, granted, budget, route,
+                                       subject)
+                     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
             messages = [message.model_dump(mode="json") for message in new.request.input]
             values = (
                 *(new.id, new.tenant, new.thread, new.route.agent, new.caller, Jsonb(messages)),
                 *(Jsonb(new.call) if new.call else None, Jsonb(new.request.sources), Jsonb(list(new.granted))),
-                *(Jsonb(new.budget.model_dump()), Jsonb(new.route.model_dump(mode="json"))),
+                *(Jsonb(new.budget.model_dump()), Jsonb(new.route.model_dump(mode="json")), Jsonb(new.subject)),
             )
             await connection.execute(sql, values)
             facts = [Fact(key="queued", body=RunChanged(status="queued"))]
@@ -144,11 +148,14 @@ class RunStore:
 
     async def scope(self, tenant: str, run: str) -> Scope:
         """What a run looks at, for a service that acts for it; raises NotFound."""
-        sql = "SELECT sources, granted, caller, call IS NOT NULL AS direct FROM runs WHERE tenant = %s AND id = %s"
+        sql = """SELECT sources, granted, caller, call IS NOT NULL AS direct, subject,
+                        NOT EXISTS (SELECT FROM tenants t WHERE t.name <> r.tenant) AS alone
+                 FROM runs r WHERE tenant = %s AND id = %s"""
         row = await self.database.row(sql, tenant, run)
         if row is None:
             raise NotFound("no_run", f"there is no run {run}")
-        return Scope(row["sources"], tuple(row["granted"]), row["caller"], row["direct"])
+        granted = tuple(row["granted"])
+        return Scope(row["sources"], granted, row["caller"], row["direct"], row["subject"], row["alone"])
 
     async def leased(self, run: str, epoch: int, worker: str) -> Run | None:
         """The run that a living worker holds in an epoch, by PostgreSQL's clock."""

@@ -4,12 +4,13 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 from groundswell.backends.databases.collections import CollectionStore, Kept
 from groundswell.backends.documents.supply import Account, Folder, Fresh, Site, Supply
 from groundswell.backends.web.access import WebAccess
-from groundswell.core.errors import Conflict, Invalid, NotFound, ToolFailed
+from groundswell.core.errors import Conflict, Denied, Invalid, NotFound, ToolFailed
 from groundswell.core.ports import CollectionInfo, Embedder, Found, Point, Vectors, Workers
 from groundswell.core.records import Collection, Excerpt, Filled, Passage, Shelf
 
@@ -87,17 +88,38 @@ class Library:
         """One at a time changes a collection."""
         return self.locks.setdefault(key, asyncio.Lock())
 
-    def desk(self, tenant: str, source: str, access: WebAccess, tell: Tell, until: float) -> "Desk":
-        """What one call may do."""
-        return Desk(self, tenant, source, access, tell, until)
+    def desk(
+        self,
+        tenant: str,
+        source: str,
+        access: WebAccess,
+        tell: Tell,
+        until: float,
+        patterns: tuple[str, ...] | None = None,
+    ) -> "Desk":
+        """What one call may do; of the collections it sees those whose names fit (None: all of its tenant)."""
+        return Desk(self, tenant, source, access, tell, until, patterns)
 
 
 class Desk:
     """One call's view of a tenant's collections."""
 
-    def __init__(self, library: Library, tenant: str, source: str, access: WebAccess, tell: Tell, until: float) -> None:
+    def __init__(
+        self,
+        library: Library,
+        tenant: str,
+        source: str,
+        access: WebAccess,
+        tell: Tell,
+        until: float,
+        patterns: tuple[str, ...] | None = None,
+    ) -> None:
         self.library, self.tenant, self.source = library, tenant, source
-        self.access, self.tell, self.until = access, tell, until
+        self.access, self.tell, self.until, self.patterns = access, tell, until, patterns
+
+    def may_use(self, name: str) -> bool:
+        """Whether a collection is one that this call may see."""
+        return self.patterns is None or any(fnmatchcase(name, pattern) for pattern in self.patterns)
 
     async def search(self, query: str, *, collections: Sequence[str] = (), limit: int = 12) -> list[Passage]:
         """Passages about something: BM25 and dense vectors, fused."""
@@ -106,7 +128,7 @@ class Desk:
             hint = "name one: --source pages=collection:NAME (groundswell collections lists them)"
             raise ToolFailed("no_source", "this run looks at no collection", hint)
         query = query[:QUERY].strip()
-        there = {each.name for each in await self.library.store.listed(self.tenant)}
+        there = {each.name for each in await self.collections()}
         for name in wanted:
             if name not in there:
                 known = ", ".join(sorted(there)) or "none yet"
@@ -135,8 +157,8 @@ class Desk:
         return [[round(sum(a * b for a, b in zip(one, other, strict=True)), 5) for other in others] for one in asked]
 
     async def collections(self) -> list[Collection]:
-        """What there is."""
-        return await self.library.store.listed(self.tenant)
+        """What there is, as far as this call may see it."""
+        return [each for each in await self.library.store.listed(self.tenant) if self.may_use(each.name)]
 
     async def shelf(self, name: str) -> Shelf:
         """One collection with its pages."""
@@ -153,6 +175,9 @@ class Desk:
 
     async def fill(self, name: str, *, pages: int = 500) -> Filled:
         """Make a collection what its source says now."""
+        if not self.may_use(name):
+            hint = "`collections` of the tenant in policy.toml lists what it may use"
+            raise Denied("collection_not_allowed", f"the collection {name!r} is not granted", hint)
         if not NAME.fullmatch(name):
             raise Invalid("bad_name", f"{name!r} is no name of a collection", "use a-z, 0-9, `.`, `_` and `-`")
         supply = self._supply(max(1, pages))
@@ -262,7 +287,7 @@ class Desk:
         await self.library.store.keep(self.tenant, name, [row])
 
     async def _named(self, name: str) -> Collection:
-        found = await self.library.store.listed(self.tenant, name) if name else []
+        found = await self.library.store.listed(self.tenant, name) if name and self.may_use(name) else []
         if not found:
             raise NotFound("no_collection", f"there is no collection {name!r}", "groundswell collections lists them")
         return found[0]

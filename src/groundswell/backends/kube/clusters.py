@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from groundswell.backends.kube import dump, live
+from groundswell.backends.kube.access_review import Reviews
+from groundswell.backends.kube.bounds import EVERYTHING, Bounds
 from groundswell.backends.kube.kinds import KINDS, Kind, named
 from groundswell.backends.kube.packing import LogText, Seen, Wanted, event_line, source_of
 from groundswell.backends.kube.shapes import Object, mapping, mappings, text
-from groundswell.core.errors import NotFound, ToolFailed
+from groundswell.core.errors import Denied, NotFound, ToolFailed
 from groundswell.core.manifests import written
 from groundswell.core.ports import Workers
 from groundswell.core.records import ClusterEvidence, Excerpt, ObjectRow
@@ -22,17 +24,29 @@ _READ_LOGS = 4.0  # seconds that stay for weighing
 
 
 def opened(
-    source: str, workers: Workers, *, seconds: float, progress: Callable[[str, int, int], None]
+    source: str,
+    workers: Workers,
+    *,
+    seconds: float,
+    progress: Callable[[str, int, int], None],
+    bounds: Bounds = EVERYTHING,
+    reviews: Reviews | None = None,
 ) -> "Dump | Live":
-    """A cluster by `dump:DIR`, `kubeconfig:[PATH[#CONTEXT]]` or `in-cluster:`. Raises ToolFailed for anything else."""
+    """A cluster by `dump:DIR`, `kubeconfig:[PATH[#CONTEXT]]` or `in-cluster:`, as far as the caller may see it.
+
+    Raises Denied where nothing of it is granted, ToolFailed for what names no cluster.
+    """
+    if bounds.nothing:
+        hint = '`namespaces = ["NAME"]` of the tenant in policy.toml would grant one'
+        raise Denied("cluster_not_allowed", "nothing of a cluster is granted", hint)
     scheme, _, rest = source.partition(":")
     if scheme == "dump":
         folder = Path(rest)
         if not folder.is_absolute():
             raise _bad(source, "a `dump:` needs an absolute path")
-        return Dump(folder, workers, seconds)
+        return Dump(folder, workers, seconds, bounds)
     if scheme in ("kubeconfig", "in-cluster"):
-        return Live(source, workers, seconds, progress)
+        return Live(source, workers, seconds, progress, bounds, reviews)
     raise _bad(source, "this is no cluster")
 
 
@@ -52,28 +66,32 @@ def _kind(word: str) -> Kind:
 class Dump:
     """A folder that `kubectl cluster-info dump` wrote; read anew by each call, in another process."""
 
-    def __init__(self, folder: Path, workers: Workers, seconds: float) -> None:
+    def __init__(self, folder: Path, workers: Workers, seconds: float, bounds: Bounds = EVERYTHING) -> None:
+        self.bounds = bounds
         self.folder, self.workers, self.until = folder, workers, time.monotonic() + seconds
         self.origin = f"dump:{folder}"
 
     async def evidence(self, about: Sequence[str] = ()) -> ClusterEvidence:
         """Everything, as one pack."""
-        return await self._run(dump.evidence, self.folder, tuple(about))
+        return await self._run(dump.evidence, self.folder, tuple(about), self.bounds)
 
     async def objects(self, kind: str, namespace: str = "") -> list[ObjectRow]:
         """The objects of a kind."""
-        return _rows(await self._read(_kind(kind)), _kind(kind), namespace)
+        asked = _asked(self.bounds, kind, namespace)
+        return _rows(await self._read(asked), asked, namespace)
 
     async def object(self, kind: str, namespace: str, name: str) -> Excerpt:
         """One object."""
+        self.bounds.check_object(_kind(kind), namespace, name)
         return _one(await self._read(_kind(kind)), _kind(kind), namespace, name)
 
     async def events(self, namespace: str = "", about: str = "") -> list[Excerpt]:
         """Events, oldest first."""
-        return _events(await self._read(_kind("Event")), namespace, about)
+        return _events(await self._read(_asked(self.bounds, "Event", namespace)), namespace, about)
 
     async def logs(self, namespace: str, pod: str, container: str = "", *, previous: bool = False) -> Excerpt:
         """The end of a container's log."""
+        self.bounds.check_namespace(namespace)
         wanted = Wanted(namespace, pod, well=False)
         found: list[LogText] = await asyncio.to_thread(dump.logs_of, self.folder, wanted)
         return _log([each for each in found if each.previous == previous], namespace, pod, container, previous)
@@ -82,7 +100,7 @@ class Dump:
         """Nothing to give up."""
 
     async def _read(self, kind: Kind) -> Seen:
-        return await self._run(dump.read, self.folder, frozenset({kind.name}))
+        return await self._run(dump.read, self.folder, frozenset({kind.name}), self.bounds)
 
     async def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await self.workers.run(function, *arguments, seconds=max(1.0, self.until - time.monotonic()))
@@ -92,9 +110,16 @@ class Live:
     """A cluster behind its API."""
 
     def __init__(
-        self, source: str, workers: Workers, seconds: float, progress: Callable[[str, int, int], None]
+        self,
+        source: str,
+        workers: Workers,
+        seconds: float,
+        progress: Callable[[str, int, int], None],
+        bounds: Bounds = EVERYTHING,
+        reviews: Reviews | None = None,
     ) -> None:
-        self.api = live.Api(source)
+        self.bounds = bounds
+        self.api = live.Api(source, bounds, reviews)
         self.workers, self.until, self.progress = workers, time.monotonic() + seconds, progress
         self.origin = self.api.origin
 
@@ -107,18 +132,22 @@ class Live:
 
     async def objects(self, kind: str, namespace: str = "") -> list[ObjectRow]:
         """The objects of a kind."""
-        return _rows(await self._list(_kind(kind), namespace), _kind(kind), namespace)
+        asked = _asked(self.bounds, kind, namespace)
+        return _rows(await self._list(asked, namespace), asked, namespace)
 
     async def object(self, kind: str, namespace: str, name: str) -> Excerpt:
         """One object."""
-        return _one(await self._list(_kind(kind), namespace), _kind(kind), namespace, name)
+        asked = _kind(kind)
+        self.bounds.check_object(asked, namespace, name)
+        return _one(await self._list(asked, namespace, "get", name), asked, namespace, name)
 
     async def events(self, namespace: str = "", about: str = "") -> list[Excerpt]:
         """Events, oldest first."""
-        return _events(await self._list(_kind("Event"), namespace), namespace, about)
+        return _events(await self._list(_asked(self.bounds, "Event", namespace), namespace), namespace, about)
 
     async def logs(self, namespace: str, pod: str, container: str = "", *, previous: bool = False) -> Excerpt:
         """The end of a container's log."""
+        self.bounds.check_namespace(namespace)
         found = await live.log_text(self.api, namespace, pod, container, previous=previous)
         return _log([found] if found else [], namespace, pod, container, previous)
 
@@ -126,16 +155,28 @@ class Live:
         """Close its connections."""
         await self.api.close()
 
-    async def _list(self, kind: Kind, namespace: str) -> Seen:
+    async def _list(self, kind: Kind, namespace: str, verb: str = "list", name: str = "") -> Seen:
         if kind.name == "Secret":
             raise ToolFailed("no_secrets", "Secrets are never read", "events name a Secret that is missing")
-        found = live.Fetched(self.origin)
-        async for body, _ in self.api.pages(kind, namespace):
-            found.pages.append((kind.name, body))
+        found = live.Fetched(self.origin, bounds=self.bounds)
+        everywhere = await live.places_of(self.api) if kind.namespaced and not namespace else ("",)
+        for place in (namespace,) if namespace and kind.namespaced else everywhere:
+            await self.api.reviewed(verb, kind, place, name)
+            async for body, _ in self.api.pages(kind, place):
+                found.pages.append((kind.name, body))
         return await self.workers.run(live.seen_of, found, seconds=max(1.0, self._left()))
 
     def _left(self) -> float:
         return self.until - time.monotonic()
+
+
+def _asked(bounds: Bounds, word: str, namespace: str) -> Kind:
+    """The kind a word means, if the caller may see any of it there; raises Denied and ToolFailed."""
+    kind = _kind(word)
+    bounds.check_kind(kind)
+    if namespace and kind.namespaced:
+        bounds.check_namespace(namespace)
+    return kind
 
 
 def _rows(seen: Seen, kind: Kind, namespace: str) -> list[ObjectRow]:

@@ -5,11 +5,12 @@ A list that is cut off gives the objects that stand in it whole, and counts as n
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from groundswell.backends.kube.kinds import BY_PLURAL
+from groundswell.backends.kube.bounds import EVERYTHING, Bounds
+from groundswell.backends.kube.kinds import BY_NAME, BY_PLURAL
 from groundswell.backends.kube.logs import sections
 from groundswell.backends.kube.packing import LogText, Seen, Wanted, event_of, packed, wanted_logs
 from groundswell.backends.kube.shapes import Object, mapping, mappings, shaped, text, times
@@ -22,28 +23,28 @@ FILES = 20_000
 _LOGS = (("logs.txt", False), ("previous-logs.txt", True))
 
 
-def evidence(folder: Path, about: tuple[str, ...]) -> ClusterEvidence:
-    """The whole dump as one pack."""
-    seen = read(folder)
+def evidence(folder: Path, about: tuple[str, ...], bounds: Bounds = EVERYTHING) -> ClusterEvidence:
+    """The whole dump as one pack, or as much of it as may be seen."""
+    seen = read(folder, bounds=bounds)
     logs = [(wanted, logs_of(folder, wanted)) for wanted in wanted_logs(seen, about)]
     if not any(texts for _, texts in logs):
         seen.blind.append(Blind(what="logs", why="the dump has none"))
     return packed(seen, logs)
 
 
-def read(folder: Path, kinds: frozenset[str] = frozenset()) -> Seen:
+def read(folder: Path, kinds: frozenset[str] = frozenset(), bounds: Bounds = EVERYTHING) -> Seen:
     """The objects of a dump; of some kinds only, where they are named. Raises ToolFailed for what is no dump."""
     if not folder.is_dir():
         hint = "kubectl cluster-info dump --all-namespaces --output-directory=DIR writes one"
         raise ToolFailed("no_such_dump", f"{folder} is no folder", hint)
     seen = Seen(origin=f"dump:{folder}")
     found = 0
-    for file, namespace in _lists(folder):
+    for file, namespace in _lists(folder, bounds):
         found += 1
         stem = BY_PLURAL.get(file.stem.split(".")[0].lower())
         if kinds and stem is not None and stem.name not in kinds:
             continue
-        _take(seen, file, namespace, kinds)
+        _take(seen, file, namespace, kinds, bounds)
     if not found:
         hint = "name the folder that kubectl cluster-info dump wrote: it has nodes.json and a folder for each namespace"
         raise ToolFailed("not_a_dump", f"{folder} has no lists of Kubernetes objects", hint)
@@ -54,11 +55,11 @@ def read(folder: Path, kinds: frozenset[str] = frozenset()) -> Seen:
     return seen
 
 
-def _lists(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Every list, with the namespace of its folder."""
+def _lists(folder: Path, bounds: Bounds) -> Iterator[tuple[Path, str]]:
+    """Every list, with the namespace of its folder; folders of namespaces that may not be seen are not entered."""
     count = 0
     for entry in sorted(folder.iterdir()):
-        if entry.is_symlink():
+        if entry.is_symlink() or (entry.is_dir() and not bounds.has(entry.name)):
             continue
         files = [(entry, "")] if entry.is_file() else [(each, entry.name) for each in sorted(entry.glob("*.json"))]
         for file, namespace in files:
@@ -70,7 +71,7 @@ def _lists(folder: Path) -> Iterator[tuple[Path, str]]:
             yield file, namespace
 
 
-def _take(seen: Seen, file: Path, namespace: str, kinds: frozenset[str]) -> None:
+def _take(seen: Seen, file: Path, namespace: str, kinds: frozenset[str], bounds: Bounds) -> None:
     where = f"{namespace}/{file.name}" if namespace else file.name
     if file.stat().st_size > LONGEST_LIST:
         seen.blind.append(Blind(what=where, why="the file is too large to be read"))
@@ -88,6 +89,7 @@ def _take(seen: Seen, file: Path, namespace: str, kinds: frozenset[str]) -> None
     of_list = listed[:-4] if listed.endswith("List") and listed != "List" else stem.name if stem else ""
     if listed and not listed.endswith("List") and "metadata" in document and "items" not in document:
         items, of_list = [document], ""
+    items = [item for item in (_placed(each, namespace) for each in items) if _kept(item, of_list, bounds)]
     is_list = whole and ("items" in document or listed.endswith("List"))
     if not whole:
         why = f"the file is cut off or is not JSON; {len(items)} objects could be read"
@@ -98,16 +100,32 @@ def _take(seen: Seen, file: Path, namespace: str, kinds: frozenset[str]) -> None
     for kind, those in by_kind.items():
         if not kind or (kinds and kind not in kinds):
             continue
-        if is_list:
-            seen.known[kind].add(namespace)
+        if is_list and bounds.knows(kind):
+            seen.known[kind].update(_where(kind, those, namespace, bounds))
         seen.taken = max(seen.taken, times(those))
         for item in those:
-            if namespace and not mapping(item.get("metadata")).get("namespace"):
-                item["metadata"] = {**mapping(item.get("metadata")), "namespace": namespace}
             if kind == "Event":
                 seen.events.append(event_of(item))
             else:
-                seen.items[kind].append(shaped(item, kind))
+                seen.items[kind].append(bounds.reduced(shaped(item, kind)))
+
+
+def _placed(item: Object, namespace: str) -> Object:
+    """An object that does not say where it is lies where its folder says."""
+    if namespace and not mapping(item.get("metadata")).get("namespace"):
+        return item | {"metadata": {**mapping(item.get("metadata")), "namespace": namespace}}
+    return item
+
+
+def _kept(item: Object, of_list: str, bounds: Bounds) -> bool:
+    return bounds.everything or bounds.keeps_raw(text(item.get("kind")) or of_list, item)
+
+
+def _where(kind: str, items: list[Object], namespace: str, bounds: Bounds) -> Iterable[str]:
+    """Where a kind is known from a list: everywhere, in its folder's namespace, or in those that may be seen."""
+    if namespace or bounds.everything or (kind in BY_NAME and not BY_NAME[kind].namespaced):
+        return (namespace,)
+    return bounds.among(text(mapping(item.get("metadata")).get("namespace")) for item in items)
 
 
 def _salvaged(body: str) -> Object:

@@ -20,7 +20,9 @@ from lightkube.config.client_adapter import AsyncClient, ConnectionParams
 from lightkube.config.kubeconfig import KubeConfig, SingleConfig
 from lightkube.core.exceptions import ConfigError as KubeConfigError
 
-from groundswell.backends.kube.kinds import EXPECTED, KINDS, Kind
+from groundswell.backends.kube.access_review import Reviews
+from groundswell.backends.kube.bounds import EVERYTHING, Bounds
+from groundswell.backends.kube.kinds import BY_NAME, EXPECTED, KINDS, Kind
 from groundswell.backends.kube.packing import LogText, Seen, Wanted, event_of, packed, wanted_logs
 from groundswell.backends.kube.shapes import mapping, mappings, shaped, text
 from groundswell.core.errors import Denied, NotFound, ToolFailed, Unavailable
@@ -43,8 +45,8 @@ class Fetched:
 
     origin: str
     pages: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
-    known: list[str] = field(default_factory=list[str])
-    namespace: str = ""  # where only one may be listed
+    known: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])  # kind and namespace; "" is all
+    bounds: Bounds = EVERYTHING
     blind: list[Blind] = field(default_factory=list[Blind])
     left_out: list[str] = field(default_factory=list[str])
     taken: str = ""
@@ -81,9 +83,10 @@ def config_of(source: str) -> SingleConfig:
 
 
 class Api:
-    """A cluster's API; only reads."""
+    """A cluster's API; only reads. `bounds` is what may be seen; with `reviews` the cluster is asked, too."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, bounds: Bounds = EVERYTHING, reviews: Reviews | None = None) -> None:
+        self.bounds, self.reviews = bounds, reviews
         config = config_of(source)
         self.origin = f"kubeconfig:{config.fname or ''}#{config.context_name}"
         if source.startswith("in-cluster:"):
@@ -119,6 +122,11 @@ class Api:
             raise ToolFailed("cluster_refuses", message)
         raise Unavailable("cluster_error", f"{self.origin} answers {answer.status_code}: {message}", _HINT)
 
+    async def reviewed(self, verb: str, kind: Kind, namespace: str, name: str = "", subresource: str = "") -> None:
+        """Raise Denied unless the cluster says that the caller may read this, too."""
+        if self.reviews is not None:
+            await self.reviews.check(self.client, verb, kind, namespace, name, subresource)
+
     async def pages(self, kind: Kind, namespace: str = "") -> AsyncIterator[tuple[bytes, bool]]:
         """The pages of a list, and whether each is the last; at most so many."""
         path = f"{kind.path}/namespaces/{namespace}/{kind.plural}" if namespace and kind.namespaced else ""
@@ -134,16 +142,20 @@ class Api:
 
 async def fetched(api: Api, *, seconds: float, progress: Callable[[str, int, int], None]) -> Fetched:
     """Every kind that is expected, several at once. Raises Unavailable where the API does not answer at all."""
-    found = Fetched(api.origin, taken=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    found = Fetched(api.origin, bounds=api.bounds, taken=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
     until = time.monotonic() + seconds - _SPARE
     await api.get("version")
     slots, done = asyncio.Semaphore(AT_ONCE), 0
     wanted = [kind for kind in KINDS if kind.name in EXPECTED]
+    places = await places_of(api)
 
     async def one(kind: Kind) -> None:
         nonlocal done
         async with slots:
-            await _list(api, kind, found, until)
+            if not api.bounds.may_list(kind):
+                found.blind.append(Blind(what=kind.name, why="it is not granted to this tenant"))
+            for place in places if kind.namespaced else ("",):
+                await _list(api, kind, found, until, place)
         done += 1
         progress("listing", done, len(wanted))
 
@@ -151,26 +163,42 @@ async def fetched(api: Api, *, seconds: float, progress: Callable[[str, int, int
     return found
 
 
-async def _list(api: Api, kind: Kind, found: Fetched, until: float) -> None:
-    namespace = ""
+async def places_of(api: Api) -> tuple[str, ...]:
+    """The namespaces to look at, each by itself where not all may be seen. Raises Denied and Unavailable."""
+    bounds = api.bounds
+    if bounds.namespaces is None:
+        return ("",)
+    there: list[str] = []
+    if bounds.patterns:
+        async for body, _ in api.pages(BY_NAME["Namespace"]):
+            items = mappings(mapping(json.loads(body)).get("items"))
+            there += [text(mapping(item.get("metadata")).get("name")) for item in items]
+    return bounds.among(there)
+
+
+async def _list(api: Api, kind: Kind, found: Fetched, until: float, namespace: str = "") -> None:
+    if not api.bounds.may_list(kind):
+        return
     while True:
         try:
+            await api.reviewed("list", kind, namespace)
             async for body, is_last in api.pages(kind, namespace):
                 found.pages.append((kind.name, body))
                 if not is_last and time.monotonic() > until:
                     found.left_out.append(f"{kind.plural} beyond the first {PAGE:,} pages' worth: time was up")
                     return
                 if is_last:
-                    found.known.append(kind.name)
-                    found.namespace = found.namespace or namespace
+                    found.known.append((kind.name, namespace))
                     return
             found.left_out.append(f"{kind.plural} beyond {PAGE * PAGES:,}")
             return
-        except Denied:
+        except Denied as error:
             if kind.namespaced and not namespace:
                 namespace = api.namespace  # perhaps this one may be listed
                 continue
-            found.blind.append(Blind(what=kind.name, why="this account may not list it"))
+            why = error.message if error.code.startswith("review") else "this account may not list it"
+            what = kind.name if api.bounds.everything or not namespace else f"{kind.name} in {namespace}"
+            found.blind.append(Blind(what=what, why=why))
         except NotFound:
             found.blind.append(Blind(what=kind.name, why="this cluster does not serve it"))
         except (Unavailable, ToolFailed) as error:
@@ -180,15 +208,19 @@ async def _list(api: Api, kind: Kind, found: Fetched, until: float) -> None:
 
 def seen_of(found: Fetched) -> Seen:
     """What was fetched, shaped. This is the work of a CPU: 5,000 pods are 25 MB of JSON."""
-    seen = Seen(found.origin, blind=list(found.blind), left_out=list(found.left_out), taken=found.taken)
-    for kind in found.known:
-        seen.known[kind].add(found.namespace)
+    seen = Seen(found.origin, blind=list(dict.fromkeys(found.blind)), left_out=list(found.left_out), taken=found.taken)
+    bounds = found.bounds
+    for kind, namespace in found.known:
+        if bounds.knows(kind):
+            seen.known[kind].add(namespace)
     for kind, body in found.pages:
         for item in mappings(mapping(json.loads(body)).get("items")):
+            if not bounds.everything and not bounds.keeps_raw(kind, item):
+                continue
             if kind == "Event":
                 seen.events.append(event_of(item))
             else:
-                seen.items[kind].append(shaped(item, kind))
+                seen.items[kind].append(bounds.reduced(shaped(item, kind)))
     return seen
 
 
@@ -213,7 +245,11 @@ async def logs(api: Api, wanted: Iterable[Wanted], until: float) -> list[tuple[W
                 async with slots:
                     if time.monotonic() > until:
                         return pod, texts
-                    if (log := await log_text(api, pod.namespace, pod.pod, container, previous=previous)) is not None:
+                    try:
+                        log = await log_text(api, pod.namespace, pod.pod, container, previous=previous)
+                    except Denied:  # its caller may not read it: the rest of the pack does not depend on it
+                        return pod, texts
+                    if log is not None:
                         texts.append(log)
         return pod, texts
 
@@ -221,7 +257,8 @@ async def logs(api: Api, wanted: Iterable[Wanted], until: float) -> list[tuple[W
 
 
 async def log_text(api: Api, namespace: str, pod: str, container: str, *, previous: bool) -> LogText | None:
-    """The end of one container's log; None where there is none."""
+    """The end of one container's log; None where there is none. Raises Denied where the caller may not read it."""
+    await api.reviewed("get", BY_NAME["Pod"], namespace, pod, "log")
     path = f"api/v1/namespaces/{namespace}/pods/{pod}/log"
     parameters = {"tailLines": str(LOG_TAIL), "limitBytes": str(LOG_BYTES), "previous": str(previous).lower()}
     if container:

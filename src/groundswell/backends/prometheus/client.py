@@ -2,11 +2,13 @@
 
 import math
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx2
 
 from groundswell.backends.prometheus import guard
+from groundswell.backends.prometheus.bounds import bounded
 from groundswell.core.errors import Denied, LimitReached, ToolFailed, Unavailable
 from groundswell.core.records import Excerpt, Metrics, Series
 
@@ -17,12 +19,17 @@ _HINT = "check that the address of `prometheus` answers: curl URL/-/ready"
 
 
 class Prometheus:
-    """One server; only its query API is used."""
+    """One server; only its query API is used. With `labels` only series that have these values are read."""
 
-    def __init__(self, url: str, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        transport: httpx2.AsyncBaseTransport | None = None,
+        labels: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         if not url.startswith(("http://", "https://")):
             raise ToolFailed("bad_source", f"{url!r} is no address of a Prometheus", "write --source prometheus=URL")
-        self.url = url.rstrip("/")
+        self.url, self.labels = url.rstrip("/"), labels
         self.client = httpx2.AsyncClient(timeout=TIMEOUT, transport=transport, trust_env=False, follow_redirects=False)
 
     async def close(self) -> None:
@@ -34,6 +41,8 @@ class Prometheus:
         seconds = minutes * 60
         step = step_seconds or max(15.0, seconds / 120) if seconds else 0.0
         guard.checked(seconds, step)
+        if self.labels is not None:
+            promql = bounded(promql, self.labels)
         reads = [(each, await self._series(each.text)) for each in guard.selectors(promql)]
         samples = guard.cost(reads, seconds, step)
         guard.afforded(samples)

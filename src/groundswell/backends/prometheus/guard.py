@@ -22,13 +22,18 @@ class Selector:
     seconds: float  # how far back each evaluation reads
 
 
-def selectors(query: str) -> list[Selector]:
-    """What a query reads. Raises ToolFailed("bad_promql") for what is none, or reads everything there is."""
+def parsed(query: str) -> Any:
+    """A query's tree. Raises ToolFailed("bad_promql") for what is none."""
     try:
-        expression = promql_parser.parse(query)
+        return promql_parser.parse(query)
     except ValueError as error:
         message = f"this is no PromQL: {' '.join(str(error).split())}"
         raise ToolFailed("bad_promql", message, "for example: rate(http_requests_total[5m])") from error
+
+
+def selectors(query: str) -> list[Selector]:
+    """What a query reads. Raises ToolFailed("bad_promql") for what is none, or reads everything there is."""
+    expression = parsed(query)
     found: dict[int, Selector] = {}
 
     def visit(node: Any) -> bool:
@@ -63,7 +68,9 @@ def _walk(node: Any, visit: Any) -> None:
 
 def _named(selector: Any) -> str:
     """A selector by itself. One that names neither a metric nor a label's whole value would read everything."""
-    matchers = [f"{each.name}{_operator(each.op)}{_quoted(each.value)}" for each in selector.matchers.matchers]
+    if selector.matchers.or_matchers:  # a dialect of others: Prometheus knows no `or` in there
+        raise ToolFailed("bad_promql", "a selector may not say `or`", "join two selectors: a or b")
+    matchers = [f"{each.name}{_operator(each.op)}{quoted(each.value)}" for each in selector.matchers.matchers]
     is_bound = selector.name or any(_operator(each.op) == "=" and each.value for each in selector.matchers.matchers)
     if not is_bound:
         hint = 'name a metric, or a label\'s whole value: {namespace="shop"}'
@@ -76,8 +83,9 @@ def _operator(operator: Any) -> str:
     return {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}.get(name, "=")
 
 
-def _quoted(value: str) -> str:
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def quoted(value: str) -> str:
+    """A label's value as PromQL writes it."""
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
 def checked(seconds: float, step: float) -> None:

@@ -138,7 +138,8 @@ class Repositories:
             for listener in listeners:
                 listener(stage, done, total)
 
-        tree = await open_tree(source, self._cache, self._clone, granted=granted)
+        # a clone is its tenant's own: that it is there already tells nobody else that somebody has it
+        tree = await open_tree(source, self._cache / "clones" / tenant, self._clone, granted=granted)
         repo = self._ids[tenant, source] = identity(tree)
         async with self._locks.setdefault((tenant, repo), asyncio.Lock()):
             known = await self._current(tree, tenant, repo, tell)

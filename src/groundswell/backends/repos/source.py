@@ -153,13 +153,16 @@ async def _refresh(place: Path, remote: Remote) -> None:
     await asyncio.to_thread(_point_to, place, (place / "refs" / "groundswell" / "head").read_bytes())
 
 
+_CLONES = "clones/*"  # one folder a tenant
+
+
 async def drop_clones(cache: Path, seconds: float) -> int:
     """Delete the clones below `cache` that nobody has opened for so long; how many there were."""
     oldest, dropped = time.time() - seconds, 0
-    for part in await asyncio.to_thread(lambda: sorted(cache.glob("*.part"))):
+    for part in await asyncio.to_thread(lambda: sorted(cache.glob(f"{_CLONES}/*.part"))):
         if await asyncio.to_thread(_last_used, part) < oldest:  # left by a process that was killed
             await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)
-    for place in await asyncio.to_thread(lambda: sorted(cache.glob("*.git"))):
+    for place in await asyncio.to_thread(lambda: sorted(cache.glob(f"{_CLONES}/*.git"))):
         async with _lock(place):
             if await asyncio.to_thread(_last_used, place) < oldest:
                 part = place.with_suffix(f".{os.getpid()}.part")  # half a clone must not pass for one

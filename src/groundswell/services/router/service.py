@@ -39,6 +39,7 @@ from groundswell.core.records import (
 from groundswell.core.records.events import Answered, Denial
 from groundswell.core.records.runs import Source
 from groundswell.core.redaction import redact, redact_value
+from groundswell.core.settings import TenantPolicy
 from groundswell.core.tool import Tool
 from groundswell.runtime import discovery
 from groundswell.runtime.base import Base
@@ -75,7 +76,14 @@ class Router:
 
     def grant(self, agent: Agent, caller: CallerToken, granted: tuple[str, ...] = ()) -> Grant:
         """What an agent may do for a caller."""
-        return grant_for(agent, caller.tenant, self.base.policy, caller=caller.caller, granted=granted)
+        return grant_for(
+            agent,
+            caller.tenant,
+            self.base.policy,
+            caller=caller.caller,
+            granted=granted,
+            unbounded=caller.local,
+        )
 
     async def routed(self, request: NewRun, tenant: str) -> tuple[NewRun, Route]:
         """Which agent answers, and the request as that agent gets it: without the mention, without secrets.
@@ -124,6 +132,7 @@ class Router:
             call=call,
             idempotency_key=key,
             queued_at_most=self.base.settings.runs.queued_per_tenant,
+            subject=caller.subject,
         )
         if grant is None:  # no source is opened, and no worker is needed
             return await self.runs.create(new, Answered(status="succeeded", answer=Answer(question=route.question)))
@@ -135,14 +144,18 @@ class Router:
         return await self.runs.create(new)
 
     def _with_defaults(self, request: NewRun, agent: Agent | None, caller: CallerToken) -> NewRun:
-        """What the settings name for the local caller, of the kinds that its agent looks at and it named none of.
+        """What `policy.toml` gives the tenant, of the kinds that its agent looks at and the caller named none of.
 
-        For a cluster that is at last its current kubectl context.
+        For the local caller also what the settings name; for a cluster that is at last its current kubectl context.
         """
-        if agent is None or not caller.local:
+        if agent is None:
             return request
-        known = self.base.settings.sources.model_dump()
-        known["kubernetes"] = known["kubernetes"] or "kubeconfig:"
+        ruled = self.base.policy.tenants.get(caller.tenant, TenantPolicy())
+        known: dict[str, str] = {str(kind): source for kind, source in ruled.sources.items()}
+        if caller.local:
+            named = self.base.settings.sources.model_dump()
+            named["kubernetes"] = named["kubernetes"] or "kubeconfig:"
+            known = named | known
         missing = {kind: known[kind] for kind in agent.sources if kind not in request.sources and known.get(kind)}
         return request.model_copy(update={"sources": {**request.sources, **missing}})
 
