@@ -35,8 +35,9 @@ def test_a_search_engine_that_was_named_grants_no_page_that_it_names() -> None:
 @pytest.mark.parametrize(
     ("source", "schemes", "allowed"),
     [
-        ("collection:docs", ("collection",), True),
-        ("collection:docs", (), False),
+        ("collection:docs", (), True),
+        ("collection:docs,other", (), False),
+        ("collection:other", ("collection",), False),
         ("wikipedia:", ("wikipedia",), True),
         ("searxng:https://search.example", ("searxng",), True),
         ("searxng:https://other.example", ("searxng",), False),
@@ -44,5 +45,5 @@ def test_a_search_engine_that_was_named_grants_no_page_that_it_names() -> None:
     ],
 )
 def test_other_tenants_have_the_sources_that_policy_lists(source: str, schemes: tuple[str, ...], allowed: bool) -> None:
-    grant = Grant(agent="web", tenant="acme", schemes=schemes, domains=("search.example",))
+    grant = Grant(agent="web", tenant="acme", schemes=schemes, domains=("search.example",), collections=("docs",))
     assert allowed_sources.function(SourceUse(kind="pages", source=source), grant).allowed is allowed

@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 
 from groundswell.core.policy import ArgumentRule, Grant, SourceUse, ToolCall, Verdict
 from groundswell.policies.arguments import argument_rules
+from groundswell.policies.collections import allowed_collections
 from groundswell.policies.domains import allowed_domains
+from groundswell.policies.namespaces import allowed_namespaces, allowed_series
 from groundswell.policies.sources import allowed_sources
 from groundswell.policies.tools import allowed_tools
 
@@ -20,6 +22,10 @@ def call(tool: str = "web_fetch", **arguments: object) -> ToolCall:
 
 def source(text: str, **fields: object) -> Verdict:
     return allowed_sources.function(SourceUse(kind="repo", source=text), grant(**fields))
+
+
+def site(text: str, **fields: object) -> Verdict:
+    return allowed_sources.function(SourceUse(kind="pages", source=text), grant(**fields))
 
 
 def ruled(rule: ArgumentRule, *more: ArgumentRule, **arguments: object) -> bool:
@@ -136,10 +142,93 @@ def test_an_allowed_folder_always_lies_below_the_root(parts: list[str]) -> None:
 
 def test_a_host_is_granted_by_its_domain_and_its_scheme() -> None:
     domains = ["git.example.org"]
-    assert source("https://git.example.org/team/app.git", schemes=["https"], domains=domains).allowed
-    assert not source("https://git.example.org/team/app.git", domains=domains).allowed
-    assert not source("http://git.example.org/team/app.git", schemes=["https"], domains=domains).allowed
-    assert not source("https://git.example.org@evil.test/a", schemes=["https"], domains=domains).allowed
+    assert site("https://git.example.org/team/app.git", schemes=["https"], domains=domains).allowed
+    assert not site("https://git.example.org/team/app.git", domains=domains).allowed
+    assert not site("http://git.example.org/team/app.git", schemes=["https"], domains=domains).allowed
+    assert not site("https://git.example.org@evil.test/a", schemes=["https"], domains=domains).allowed
+
+
+def test_a_repository_is_granted_by_its_address_and_not_by_its_domain() -> None:
+    listed = ["https://git.example.org/shop/*", "https://*.forge.test/ui.git"]
+    for good in (
+        "https://git.example.org/shop/app",
+        "https://git.example.org/shop/app.git",
+        "https://GIT.example.org/shop/app/",
+        "https://git.example.org:443/shop/sub/app",
+        "https://eu.forge.test/ui",
+    ):
+        assert source(good, repositories=listed).allowed, good
+    for bad in (
+        "https://git.example.org/shop/../other/app",
+        "https://git.example.org/shop/%2e%2e/other/app",
+        "https://git.example.org/shop//app",
+        "https://git.example.org/shop",
+        "https://git.example.org/shopping/app",
+        "https://git.example.org:8443/shop/app",
+        "https://git.example.org/shop/app?x=/shop/",
+        "https://git.example.org/shop/app#x",
+        "http://git.example.org/shop/app",
+        "https://me@git.example.org/shop/app",
+        "https://evil.test/.forge.test/ui",
+        "https://evil.test/a.forge.test/ui.git",
+        " https://git.example.org/shop/app",
+        "https://git.example.org\\@evil.test/shop/app",
+    ):
+        assert not source(bad, repositories=listed, schemes=["https", "http"], domains=["*"]).allowed, bad
+
+
+@given(st.text(alphabet="ab/.%:@?#", max_size=20))
+def test_an_allowed_repository_always_lies_below_what_is_listed(rest: str) -> None:
+    if source(f"https://good.test/{rest}", repositories=["https://good.test/a/*"]).allowed:
+        assert rest.startswith("a/")
+        assert ".." not in rest.split("/")
+        assert not set("%?#@") & set(rest)
+
+
+def test_what_policy_gives_a_tenant_is_allowed_as_it_stands_and_nothing_near_it() -> None:
+    listed = {"kubernetes": "in-cluster:", "prometheus": "http://prometheus.monitoring:9090"}
+    for kind, text in listed.items():
+        assert allowed_sources.function(SourceUse(kind=kind, source=text), grant(listed=listed)).allowed
+    for kind, text in (
+        ("kubernetes", "kubeconfig:"),
+        ("kubernetes", "http://prometheus.monitoring:9090"),
+        ("prometheus", "http://prometheus.monitoring:9091"),
+        ("prometheus", "http://prometheus.monitoring:9090/other"),
+        ("repo", "in-cluster:"),
+    ):
+        assert not allowed_sources.function(SourceUse(kind=kind, source=text), grant(listed=listed)).allowed, text
+
+
+def test_a_namespace_is_refused_in_the_same_words_whether_it_is_there_or_not() -> None:
+    verdicts = [
+        allowed_namespaces.function(call("pod_logs", namespace=name, pod="p"), grant(namespaces=["shop", "shop-*"]))
+        for name in ("shop", "shop-eu", "", "billing", "nowhere", "SHOP", "shop*", "*")
+    ]
+    assert [each.allowed for each in verdicts] == [True, True, True, False, False, False, False, False]
+    assert verdicts[3].message.replace("billing", "nowhere") == verdicts[4].message
+    assert 'namespaces = ["billing"]' in verdicts[3].hint
+    assert not allowed_namespaces.function(call("pod_logs", namespace=["shop"]), grant(namespaces=["*"])).allowed
+    assert not allowed_namespaces.function(call("pod_logs", namespace="shop"), grant()).allowed
+    assert allowed_namespaces.function(call("pod_logs", namespace="shop"), grant(namespaces=None)).allowed
+
+
+def test_a_collection_is_granted_by_its_name_wherever_a_call_names_it() -> None:
+    def may(tool: str, **arguments: object) -> bool:
+        return allowed_collections.function(call(tool, **arguments), grant(collections=["docs", "team-*"])).allowed
+
+    assert may("documents_search", query="x", collections=["docs", "team-a"])
+    assert not may("documents_search", query="x", collections=["docs", "secret"])
+    assert may("collection_show", name="team-a")
+    assert not may("collection_remove", name="secret")
+    assert may("symbol_find", name="secret")
+    assert not allowed_collections.function(call("collection_show", name="docs"), grant()).allowed
+
+
+def test_without_a_label_no_series_are_read() -> None:
+    asked = call("metrics_query", promql="up")
+    assert not allowed_series.function(asked, grant()).allowed
+    assert allowed_series.function(asked, grant(labels={"namespace": ["shop"]})).allowed
+    assert allowed_series.function(asked, grant(labels=None)).allowed
 
 
 @given(st.text(max_size=30))
@@ -152,7 +241,8 @@ def test_an_unknown_scheme_is_denied_even_when_it_is_listed(text: str) -> None:
 def test_a_denied_source_names_the_line_that_would_grant_it() -> None:
     assert 'schemes = ["path"]' in source("path:/srv/a").hint
     assert 'roots = ["/srv"]' in source("path:/srv/a", schemes=["path"]).hint
-    assert 'domains = ["x.test"]' in source("https://x.test/a", schemes=["https"]).hint
+    assert 'domains = ["x.test"]' in site("https://x.test/a", schemes=["https"]).hint
+    assert 'repositories = ["https://x.test/a"]' in source("https://x.test/a", schemes=["https"]).hint
     assert "[tenants.team]" in source("path:/srv/a").hint
 
 

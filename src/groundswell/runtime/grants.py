@@ -48,7 +48,7 @@ def grant_for(
         roots=ruled.roots,
         domains=ruled.domains,
         sources=tuple(granted),
-        listed=dict(ruled.sources),
+        listed={str(kind): source for kind, source in ruled.sources.items()},
         namespaces=_bound(ruled.namespaces, unbounded),
         cluster_objects=_bound(ruled.cluster_objects, unbounded and ruled.namespaces is None),
         labels=ruled.labels if ruled.labels is not None else None if unbounded else {},

@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from groundswell.backends.databases.calls import Journal
 from groundswell.backends.databases.connections import EpochOver
 from groundswell.core.errors import Conflict, Denied, GroundswellError, Invalid, Unauthenticated, Unavailable
 from groundswell.runtime import telemetry
@@ -113,6 +114,14 @@ def run_of(request: Request) -> RunToken:
     return base_of(request).keys.read(RunToken, "router", bearer(request))
 
 
+async def leased_run_of(request: Request) -> RunToken:
+    """The same, while its lease lasts; a token outlives it, and opens nothing then. Raises EpochOver."""
+    token = run_of(request)
+    journal: Journal = opened_of(request).journal
+    await journal.check(token.tenant, token.run, token.epoch)
+    return token
+
+
 def worker_of(request: Request) -> WorkerToken:
     """Which worker asks."""
     return base_of(request).keys.read(WorkerToken, "agents", bearer(request))
@@ -133,7 +142,7 @@ def scoped(scope: str) -> Callable[[Request], CallerToken]:
 
 Caller = Annotated[CallerToken, Depends(scoped("runs"))]
 PruningCaller = Annotated[CallerToken, Depends(scoped("prune"))]
-RunCaller = Annotated[RunToken, Depends(run_of)]
+RunCaller = Annotated[RunToken, Depends(leased_run_of)]
 WorkerCaller = Annotated[WorkerToken, Depends(worker_of)]
 
 

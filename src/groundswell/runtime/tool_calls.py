@@ -115,7 +115,7 @@ class CallContext:
             )
         async with self.opened.lock:
             if self.opened.repo is None:
-                granted = source in self.scope.granted
+                granted = source in self.scope.granted or self.grant.listed.get("repo") == source
                 self.opened.repo = await self.outside.repos.open(
                     source, tenant=self.tenant, progress=self.progress, granted=granted
                 )

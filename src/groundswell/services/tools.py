@@ -29,6 +29,11 @@ class Tools:
     calls: ToolCalls
     outside: Outside
 
+    @property
+    def journal(self) -> Journal:
+        """Where calls are written."""
+        return self.calls.journal
+
 
 @contextlib.asynccontextmanager
 async def opened(base: Base) -> AsyncGenerator[Tools]:

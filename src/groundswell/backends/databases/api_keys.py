@@ -37,7 +37,7 @@ class Tenant(Record):
 COLUMNS = "id, tenant, name, caller, scopes, created, used, revoked"
 
 
-KNOWN = "INSERT INTO tenants (name) VALUES (%s) ON CONFLICT DO NOTHING"
+KNOWN = "INSERT INTO tenants (tenant) VALUES (%s) ON CONFLICT DO NOTHING"
 
 
 def hashed(key: str) -> str:
@@ -81,8 +81,8 @@ class ApiKeys:
 
     async def tenants(self) -> list[Tenant]:
         """Every tenant that anybody has a key of, or has come as."""
-        sql = """SELECT t.name, t.created, count(k.id) FILTER (WHERE k.revoked IS NULL)::int AS keys
-                 FROM tenants t LEFT JOIN api_keys k ON k.tenant = t.name GROUP BY t.name ORDER BY t.name"""
+        sql = """SELECT t.tenant AS name, t.created, count(k.id) FILTER (WHERE k.revoked IS NULL)::int AS keys
+                 FROM tenants t LEFT JOIN api_keys k ON k.tenant = t.tenant GROUP BY t.tenant ORDER BY t.tenant"""
         return [Tenant.model_validate(row) for row in await self.database.rows(sql)]
 
     async def known(self, tenant: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from groundswell.backends.databases.connections import Connection, Database, append
+from groundswell.backends.databases.connections import Connection, Database, EpochOver, append
 from groundswell.backends.databases.evidence import Piece, store
 from groundswell.core.errors import Conflict, LimitReached
 from groundswell.core.records import Ask, CallState, Fact, ToolResult
@@ -76,6 +76,12 @@ class Journal:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+
+    async def check(self, tenant: str, run: str, epoch: int) -> None:
+        """Raise EpochOver for a lease that is over: its token may be good for some minutes more, its word is not."""
+        sql = "SELECT id FROM runs WHERE tenant = %s AND id = %s AND epoch = %s AND status = 'running'"
+        if await self.database.row(sql, tenant, run, epoch) is None:
+            raise EpochOver(run)
 
     async def standing(self, place: Place) -> Standing | None:
         """The row, if there is one."""

@@ -4,6 +4,7 @@ from psycopg.types.json import Jsonb
 
 from groundswell.backends.databases.connections import Database, append
 from groundswell.backends.databases.runs import Accepted, as_run, conclude
+from groundswell.core.errors import NotFound
 from groundswell.core.records import Fact, Run
 from groundswell.core.records.events import Answered, Routed, RunChanged
 
@@ -44,9 +45,12 @@ class Relays:
         return as_run(row)
 
     async def end(self, tenant: str, run: str, ending: Answered) -> None:
-        """The run's end; nothing happens where it has ended, or was taken over. Raises EpochOver."""
+        """The run's end. Raises EpochOver where it has ended, NotFound for what is no such run of this tenant."""
         facts = [Fact(key="answer", body=ending)]
         async with self.database.transaction() as connection:
+            sql = "SELECT id FROM runs WHERE tenant = %s AND id = %s AND call ? 'model'"
+            if await (await connection.execute(sql, (tenant, run))).fetchone() is None:
+                raise NotFound("no_run", f"there is no run {run}", "groundswell runs list")
             await append(connection, run, EPOCH, facts)
             await conclude(connection, tenant, run, ending)
             await connection.execute("DELETE FROM workers WHERE id = %s", (f"relay-{run}",))

@@ -149,7 +149,7 @@ class RunStore:
     async def scope(self, tenant: str, run: str) -> Scope:
         """What a run looks at, for a service that acts for it; raises NotFound."""
         sql = """SELECT sources, granted, caller, call IS NOT NULL AS direct, subject,
-                        NOT EXISTS (SELECT FROM tenants t WHERE t.name <> r.tenant) AS alone
+                        NOT EXISTS (SELECT FROM tenants t WHERE t.tenant <> r.tenant) AS alone
                  FROM runs r WHERE tenant = %s AND id = %s"""
         row = await self.database.row(sql, tenant, run)
         if row is None:
