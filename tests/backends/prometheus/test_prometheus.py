@@ -97,3 +97,13 @@ async def test_a_server_that_is_not_there_is_unavailable() -> None:
     await store.close()
     with pytest.raises(ToolFailed, match="no address"):
         Prometheus("ftp://example.com")
+
+
+async def test_whatever_a_tenants_query_makes_the_platform_ask_is_narrowed(server: Server) -> None:
+    store = Prometheus(f"http://127.0.0.1:{server.server_port}", labels={"namespace": ("shop", "shop-*")})
+    found = await store.query('sum(up) / max_over_time(kube_pod_info{namespace="billing"}[1h:5m])', minutes=10)
+    await store.close()
+    assert len(server.asked) == 3
+    for query in server.asked:
+        assert query.count("{") == query.count('namespace=~"shop|shop')
+    assert 'namespace=~"shop' in found.query

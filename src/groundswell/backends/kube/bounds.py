@@ -45,12 +45,11 @@ class Bounds:
 
     def keeps(self, kind: str, namespace: str, name: str) -> bool:
         """Whether an object may be seen. A namespace's own object is seen with what is in it."""
-        if namespace:
-            return self.has(namespace) and (kind not in BY_NAME or BY_NAME[kind].namespaced)
         if kind == "Namespace":
             return self.has(name)
-        if kind in BY_NAME and BY_NAME[kind].namespaced:
-            return self.everything  # one that does not say where it is
+        known = BY_NAME.get(kind)
+        if known.namespaced if known else namespace:
+            return self.has(namespace) if namespace else self.everything  # one that does not say where it is
         return self.cluster_objects is None or any(fnmatchcase(f"{kind}/{name}", each) for each in self.cluster_objects)
 
     def keeps_raw(self, kind: str, item: Object) -> bool:
