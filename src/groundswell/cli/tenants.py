@@ -16,7 +16,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def tenants(context: typer.Context, as_json: JsonOption = False) -> None:
-    """List the tenants there are.
+    """List tenants.
 
     A tenant comes to be with its first key: groundswell keys create NAME --tenant TENANT.
     """

@@ -19,18 +19,18 @@ async def test_a_clone_that_nobody_opens_is_deleted_and_comes_back(tmp_path: Pat
     origin, cache = make_repository(tmp_path / "project", {"a.py": "def f(): ...\n"}), tmp_path / "cache"
     repositories = Repositories(cache=cache, workers=workers, store=store, clone=CloneLimits(file_urls=True))
     await repositories.open(f"file://{origin}", tenant="acme")
-    (clone,) = cache.glob("*.git")
-    (cut := cache / "cut.1.part").mkdir()
+    (clone,) = cache.glob("clones/acme/*.git")
+    (cut := clone.parent / "cut.1.part").mkdir()
     assert await repositories.drop_clones(DAY) == 0
     old = time.time() - 2 * DAY
     os.utime(clone, (old, old))
     os.utime(cut, (old, old))
     await repositories.open(f"file://{origin}", tenant="acme")  # in use again
     assert await repositories.drop_clones(DAY) == 0
-    assert list(cache.iterdir()) == [clone]
+    assert list(clone.parent.iterdir()) == [clone]
     os.utime(clone, (old, old))
     assert await repositories.drop_clones(DAY) == 1
-    assert not list(cache.iterdir())
+    assert not list(clone.parent.iterdir())
     repo = await repositories.open(f"file://{origin}", tenant="acme")
     assert [found.path for found in await repo.definitions("f")] == ["a.py"]
     await repositories.close()
