@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -40,25 +41,35 @@ def config(context: typer.Context, as_json: JsonOption = False) -> None:
     say(f"policies: {policy if policy.exists() else f'none ({policy} is not there)'}")
 
 
-def migrate(context: typer.Context) -> None:
+def migrate(
+    context: typer.Context,
+    passwords: Annotated[
+        Path | None, typer.Option(help="A folder of the services' passwords, one file for each, to set.")
+    ] = None,
+) -> None:
     """Bring the database's schema to this release's.
 
     `up` does it by itself.
     """
-    applied = asyncio.run(_migrated(here(context).loaded()))
+    applied, roles = asyncio.run(_migrated(here(context).loaded(), passwords))
     for name in applied:
         say(f"applied {name}")
     say(f"the schema is up to date ({len(applied)} applied)")
+    if roles:
+        say(f"passwords set: {', '.join(roles)}")
 
 
-async def _migrated(loaded: "Loaded") -> list[str]:
-    from groundswell.backends.databases import embedded, migrations
+async def _migrated(loaded: "Loaded", passwords: Path | None) -> tuple[list[str], list[str]]:
+    from groundswell.backends.databases import embedded, migrations, role_passwords
     from groundswell.runtime.datadir import DataDir
     from groundswell.runtime.platform import database
 
-    password = loaded.settings.database.password
+    secrets = role_passwords.read(passwords) if passwords else {}
+    given = loaded.settings.database.password
+    password = given.get_secret_value() if given else None
     async with database(loaded, DataDir(loaded.settings.data).create()) as url:
-        applied = await migrations.migrate(
-            url.replace("{role}", embedded.ROLE), password=password.get_secret_value() if password else None
-        )
-    return [f"{migration.number:04} {migration.name}" for migration in applied]
+        owner = url.replace("{role}", embedded.ROLE)
+        applied = await migrations.migrate(owner, password=password)
+        if secrets:
+            await role_passwords.assign(secrets, owner, password)
+    return [f"{migration.number:04} {migration.name}" for migration in applied], sorted(secrets)

@@ -22,9 +22,12 @@ from groundswell.cli import (
     keys,
     lifecycle,
     models,
+    postgres,
     prune,
+    render,
     route,
     runs,
+    secrets,
     tenants,
     tools,
     up,
@@ -143,6 +146,9 @@ for group in (
     lifecycle,
     config,
     doctor,
+    postgres,
+    render,
+    secrets,
 ):
     group.add_to(app)
 

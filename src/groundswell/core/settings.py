@@ -41,6 +41,9 @@ class Gateway(Section):
     keyless: bool | None = Field(
         default=None, description="Answer loopback without a key; unset: only `up` does, never `serve`."
     )
+    key: SecretStr | None = Field(
+        default=None, min_length=24, description="The local caller's key; unset: made anew at each start."
+    )
     requests_per_minute: int = Field(default=600, ge=1, description="A caller's, over all routes.")
     max_body_bytes: int = Field(default=2 * 2**20, ge=1024)
 
@@ -51,6 +54,7 @@ class Database(Section):
     url: str = Field(default="embedded:", description="`embedded:` or `postgresql://user@host/name`.")
     password: SecretStr | None = None
     connections: int = Field(default=8, ge=2, description="At most, for each service.")
+    migrate: bool = Field(default=True, description="Bring the schema up to date at the start; else it must be.")
 
 
 class VectorStore(Section):
@@ -139,7 +143,10 @@ class Oidc(Section):
 
 
 class Services(Section):
-    """Where the services listen: `unix:` is a socket in the data directory, else `http://host:port`."""
+    """Where the services are: `unix:` is a socket in the data directory, else `http://host:port`."""
+
+    listen: str = Field(default="", description="The address to listen on, where a service's own is another's name.")
+    keys: Path | None = Field(default=None, description="The folder of the signing keys; unset: made in `data`.")
 
     router: str = "unix:"
     agents: str = "unix:"

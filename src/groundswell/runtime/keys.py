@@ -104,6 +104,13 @@ def generate() -> Keys:
     return Keys(private, {name: (_public(key),) for name, key in private.items()})
 
 
+def pems() -> dict[str, bytes]:
+    """New keys for all, as the files that `load` reads."""
+    made = generate()
+    private = {f"{name}.private.pem": key.as_pem(private=True) for name, key in made.private.items()}
+    return private | {f"{name}.public.pem": _public(key).as_pem(private=False) for name, key in made.private.items()}
+
+
 def load(folder: Path, *, create: bool) -> Keys:
     """The keys in a folder: `NAME.private.pem` where this process may sign, `NAME.public.pem` for all.
 

@@ -130,13 +130,18 @@ async def _opened(
     seconds: dict[str, float] = {}
     began = time.monotonic()
     say("database")
+    settings = loaded.settings
     async with database(loaded, data) as url:
-        password = loaded.settings.database.password
-        await migrate(url.replace("{role}", ROLE), password=password.get_secret_value() if password else None)
+        if settings.database.migrate:
+            password = settings.database.password
+            await migrate(url.replace("{role}", ROLE), password=password.get_secret_value() if password else None)
         seconds["database"] = time.monotonic() - began
         say("services")
-        held = keys.load(data.keys, create=True)
-        yield Running(Base(loaded, data, held, url, keyless), None, stopping, seconds)
+        given = settings.services.keys
+        base = Base(loaded, data, keys.load(given or data.keys, create=given is None), url, keyless)
+        if settings.gateway.key:
+            base.local_key = settings.gateway.key.get_secret_value()
+        yield Running(base, None, stopping, seconds)
 
 
 @contextlib.asynccontextmanager
@@ -236,11 +241,12 @@ def _socket(base: Base, name: str) -> socket.socket:
         finally:
             os.umask(before)
     else:
-        host, _, port = address.removeprefix("http://").rpartition(":")
+        name, _, port = address.removeprefix("http://").rpartition(":")
+        host = base.settings.services.listen or name.strip("[]")
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((host.strip("[]"), int(port)))
+        sock.bind((host, int(port)))
     sock.listen(128)
     return sock
 
