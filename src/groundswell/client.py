@@ -121,6 +121,16 @@ class Client:
         """Delete an ended run with all that is its own. Raises Conflict where it is under way or waits."""
         return Pruning.model_validate(await self._json("DELETE", f"/v1/runs/{run}"))
 
+    async def export(self, run: str) -> bytes:
+        """A run that has ended as one file, which `groundswell runs replay` reads."""
+        try:
+            response = await self._http.get(f"/v1/runs/{run}/export")
+        except httpx2.TransportError as error:
+            raise self._away(error) from error
+        if response.is_error:
+            raise _refused(response)
+        return response.content
+
     async def prune(self, request: Prune) -> Pruning:
         """Prune what is due; asked again until nothing more is."""
         total = Pruning()

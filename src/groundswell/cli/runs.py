@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from groundswell.cli import exits
+from groundswell.cli import exits, replay
 from groundswell.cli.ask import show as show_answer
 from groundswell.cli.groups import Group
 from groundswell.cli.invocation import JsonOption, here
@@ -23,6 +23,7 @@ RunArgument = Annotated[str, typer.Argument(metavar="ID", help="The run's id.")]
 
 def add_to(app: typer.Typer) -> None:
     """Add the group."""
+    replay.add_to(group)
     app.add_typer(group, name="runs")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from groundswell.core.agent import Agent
 from groundswell.core.errors import ConfigError
 from groundswell.core.policy import ALLOW, ArgumentRule, Event, Grant, Policy, Verdict, deny
-from groundswell.core.records import Limits, Narrowing
+from groundswell.core.records import Limits, Narrowing, ToolSpec
 from groundswell.core.settings import PolicyFile, TenantPolicy
 from groundswell.core.tool import Tool
 
@@ -102,3 +102,10 @@ def judge(policies: Iterable[Policy], event: Event, grant: Grant) -> Verdict:
         if not verdict.allowed:
             return verdict
     return ALLOW
+
+
+def offered(agent: Agent, tenant: str, policy: PolicyFile, catalogue: Mapping[str, Tool]) -> list[ToolSpec]:
+    """The tools an agent was granted that only read, as a model is told of them."""
+    granted = [catalogue[name] for name in sorted(grant_for(agent, tenant, policy).tools) if name in catalogue]
+    tools = [tool for tool in granted if tool.effect == "read"]
+    return [ToolSpec(name=tool.name, description=tool.description, parameters=tool.schema()) for tool in tools]

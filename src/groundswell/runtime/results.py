@@ -2,14 +2,30 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
 
 from groundswell.backends.databases.evidence import Piece
+from groundswell.core.errors import Denied, NotFound, ToolFailed
 from groundswell.core.records import Excerpt, ToolResult
 from groundswell.core.redaction import redact_value
 
+T = TypeVar("T")
 EXCERPT = frozenset(Excerpt.model_fields)
 STORED_AT_MOST = 16  # times a tool's reply budget: what is kept behind its handle
+
+
+def value_in(result: ToolResult, name: str, returns: type[T]) -> T:
+    """A tool's value, as a node asks for it; what is not `ok` raises."""
+    adapter: TypeAdapter[T] = TypeAdapter(returns)
+    if result.status == "no_data" and result.value is None:
+        raise NotFound(result.code or "no_data", result.message or f"{name} found nothing", result.hint)
+    if result.status == "denied":
+        raise Denied(result.code, result.message, result.hint)
+    if result.status not in ("ok", "no_data"):
+        raise ToolFailed(result.code, result.message, result.hint)
+    return adapter.validate_python(result.value)
 
 
 def result_of(value: Any, budget: int, origin: str) -> tuple[ToolResult, list[Piece]]:

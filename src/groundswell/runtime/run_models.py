@@ -5,11 +5,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from groundswell.backends.peers import Peer
-from groundswell.core.errors import GroundswellError, Invalid, Unavailable
+from groundswell.core.context import Note
+from groundswell.core.errors import Invalid, Unavailable
 from groundswell.core.records import ChatReply, ChatRequest, ModelView, Role, ToolResult
 from groundswell.runtime.model_calls import KIND
 
 # what a request is refused for by a model that answers: the node may ask otherwise
+VIEWS = "models"  # the note
 OTHERWISE = frozenset({"context_too_long", "tools_unsupported", "form_unsupported", "model_rejected"})
 Ask = Callable[[str, dict[str, object], dict[str, object]], Awaitable[ToolResult]]
 
@@ -21,28 +23,32 @@ class RunModels:
     peer: Peer
     ask: Ask  # (kind, arguments, outline): one journalled call
     headers: Callable[[], Awaitable[dict[str, str]]]
+    note: Note
     ends: float  # of the run's budget, by the monotonic clock
 
     async def views(self) -> Sequence[ModelView]:
-        """The roles that have a model."""
+        """The roles that have a model. They are noted: what a run does depends on them."""
         try:
             found = await self.peer.post("/internal/models", {}, await self.headers())
         except Unavailable:
             return ()
+        if found:
+            self.note(VIEWS, roles=found)
         return [ModelView.model_validate(view) for view in found]
 
     async def chat(self, role: Role, request: ChatRequest) -> ChatReply:
         """One turn; what is not `ok` raises."""
         result = await self.ask(f"{KIND}{role}", request.model_dump(mode="json"), request.outline())
-        if result.status != "ok":
-            raise _error(result)
-        return ChatReply.model_validate(result.value)
+        return reply_in(result)
 
     def seconds_left(self) -> float:
         """Of the run's budget."""
         return max(0.0, self.ends - time.monotonic())
 
 
-def _error(result: ToolResult) -> GroundswellError:
+def reply_in(result: ToolResult) -> ChatReply:
+    """A model's reply; what is not `ok` raises."""
+    if result.status == "ok":
+        return ChatReply.model_validate(result.value)
     kind = Invalid if result.code in OTHERWISE else Unavailable
-    return kind(result.code, result.message, result.hint)
+    raise kind(result.code, result.message, result.hint)

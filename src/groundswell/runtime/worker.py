@@ -13,7 +13,6 @@ from langgraph.errors import GraphRecursionError
 from langgraph.graph import START, StateGraph
 from langgraph.runtime import ExecutionInfo, Runtime, get_runtime
 from langgraph.types import interrupt
-from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
 from groundswell.backends.databases.calls import Journal, digest_of
@@ -25,14 +24,17 @@ from groundswell.backends.databases.saver import RunSaver
 from groundswell.backends.peers import Peer
 from groundswell.core.agent import Agent
 from groundswell.core.context import RunContext
-from groundswell.core.errors import Conflict, Denied, GroundswellError, LimitReached, NotFound, ToolFailed, Unavailable
-from groundswell.core.records import Answer, Answered, Ask, Evidence, Problem, Run, Status, ToolResult, ToolSpec, Turn
+from groundswell.core.errors import Conflict, Denied, GroundswellError, LimitReached, NotFound, Unavailable
+from groundswell.core.records import Answer, Answered, Ask, Evidence, Run, ToolResult, ToolSpec, Turn
 from groundswell.core.records.events import Answered as Ending
 from groundswell.core.settings import PolicyFile
 from groundswell.core.tool import Tool
 from groundswell.runtime import telemetry
-from groundswell.runtime.grants import grant_for
+from groundswell.runtime.builds import VERSION, build_of
+from groundswell.runtime.endings import ending_of, exhausted, failed
+from groundswell.runtime.grants import offered
 from groundswell.runtime.keys import Keys, WorkerToken
+from groundswell.runtime.results import value_in
 from groundswell.runtime.run_models import RunModels
 
 T = TypeVar("T")
@@ -104,7 +106,8 @@ class Work:
 
     def context(self, history: Sequence[Turn]) -> RunContext:
         """What a node gets."""
-        models = RunModels(self.services.models, self._turn, self.token.headers, self.began + self.lease.seconds_left)
+        ends = self.began + self.lease.seconds_left
+        models = RunModels(self.services.models, self._turn, self.token.headers, self.note, ends)
         return RunContext(self.run, self, self.evidence, self.note, history, models, self.offered)
 
     async def evidence(self, digest: str) -> Evidence | None:
@@ -118,17 +121,7 @@ class Work:
 
     async def call(self, name: str, /, *, returns: type[T], **arguments: Any) -> T:
         """A tool's value; what is not `ok` raises."""
-        result = await self.result(name, **arguments)
-        adapter: TypeAdapter[T] = TypeAdapter(returns)
-        if result.status == "no_data" and result.value is not None:
-            return adapter.validate_python(result.value)
-        if result.status == "no_data":
-            raise NotFound(result.code or "no_data", result.message or f"{name} found nothing", result.hint)
-        if result.status == "denied":
-            raise Denied(result.code, result.message, result.hint)
-        if result.status != "ok":
-            raise ToolFailed(result.code, result.message, result.hint)
-        return adapter.validate_python(result.value)
+        return value_in(await self.result(name, **arguments), name, returns)
 
     async def result(self, name: str, /, **arguments: Any) -> ToolResult:
         """A tool's result. A read is known by its request and how often this node made it; an effect by its place."""
@@ -253,13 +246,17 @@ class Worker:
         self.name, self.database, self.services, self.keys = name, database, services, keys
         self.agents, self.catalogue, self.policy = agents, catalogue, policy or PolicyFile()
         self.lease_seconds, self.at_once = lease_seconds, at_once
-        self.leases = Leases(database, name, lease_seconds)
+        self.leases = Leases(database, name, lease_seconds, self._build)
         self.journal, self.evidence, self.runs = Journal(database), EvidenceStore(database), RunStore(database)
         self.graphs: dict[str, Any] = {}
         self.held: dict[str, asyncio.Task[None]] = {}
         self.cancelling: set[str] = set()  # runs held here that their caller has asked to stop
         self.draining = False
         self.task: asyncio.Task[None] | None = None
+
+    def _build(self, name: str) -> str:
+        agent = self.agents.get(name)
+        return build_of(agent) if agent else VERSION
 
     async def serve(self) -> None:
         """Work until cancelled; then what is held is left to others at once."""
@@ -333,18 +330,18 @@ class Worker:
             return Ending(status="cancelled")
         if lease.call and "model" in lease.call:
             message = "the gateway that passed this call through has gone"
-            return _failed("relay_lost", Unavailable("relay_lost", message, "ask again"))
+            return failed("relay_lost", Unavailable("relay_lost", message, "ask again"))
         if lease.seconds_left <= 0:
-            return _exhausted("seconds", lease.run)
+            return exhausted("seconds", lease.run)
         try:
             async with asyncio.timeout(lease.seconds_left):
                 return await self._moved(lease)
         except TimeoutError:
-            return _exhausted("seconds", lease.run)
+            return exhausted("seconds", lease.run)
         except GraphRecursionError:
-            return _exhausted("steps", lease.run)
+            return exhausted("steps", lease.run)
         except LimitReached as error:
-            return _exhausted(error.code.removeprefix("budget_"), lease.run)
+            return exhausted(error.code.removeprefix("budget_"), lease.run)
         except asyncio.CancelledError:
             if lease.run.id in self.cancelling:
                 return Ending(status="cancelled")
@@ -352,20 +349,20 @@ class Worker:
         except (EpochOver, Unavailable):
             raise
         except Denied as error:
-            return _failed("denied", error)
+            return failed("denied", error)
         except GroundswellError as error:
-            return _failed(error.code, error)
+            return failed(error.code, error)
         except Exception as error:  # noqa: BLE001  # an agent's code: whatever it raises, its run ends and says so
             telemetry.failed_extension("agent", lease.run.agent, error)
             message = f"agent {lease.run.agent!r} failed: {type(error).__name__}"
-            return _failed("agent_crashed", GroundswellError("agent_crashed", message, "the log has the traceback"))
+            return failed("agent_crashed", GroundswellError("agent_crashed", message, "the log has the traceback"))
 
     async def _moved(self, lease: Lease) -> Ending | None:
         run = lease.run
         saver = RunSaver(self.database, run.id, run.tenant, run.epoch)
         token = Token(self.services.router, self.keys, self.name, run)
         work = Work(lease, saver, token, self.services, self.journal, self.evidence, self.catalogue, self._offered(run))
-        history = [] if lease.call else [*await self.runs.history(run.tenant, run.thread, run), *_said_before(run)]
+        history = [] if lease.call else [*await self.runs.history(run.tenant, run.thread, run), *said_before(run)]
         config: Any = {"configurable": {"thread_id": run.id}}
         latest = await saver.aget_tuple(config)
         taken = max(latest.metadata.get("step", 0), 0) if latest else 0
@@ -377,15 +374,11 @@ class Worker:
         # the latest checkpoint decides: an input that is given twice starts over
         context = work.context(history)
         state = await graph.ainvoke(None if latest else given, config, context=context, durability="sync")
-        return None if "__interrupt__" in state else _ending(state, lease)
+        return None if "__interrupt__" in state else ending_of(state, direct=lease.call is not None)
 
     def _offered(self, run: Run) -> list[ToolSpec]:
-        """The tools its agent was granted that only read, as a model is told of them."""
         agent = self.agents.get(run.agent)
-        names = sorted(grant_for(agent, run.tenant, self.policy).tools) if agent else []
-        tools = [self.catalogue[name] for name in names if name in self.catalogue]
-        tools = [tool for tool in tools if tool.effect == "read"]
-        return [ToolSpec(name=tool.name, description=tool.description, parameters=tool.schema()) for tool in tools]
+        return offered(agent, run.tenant, self.policy, self.catalogue) if agent else []
 
     def _graph(self, run: Run, lease: Lease) -> Any:
         name = "" if lease.call else run.agent
@@ -403,7 +396,7 @@ class Worker:
             await self.leases.end(lease.run, ending)
 
 
-def _said_before(run: Run) -> list[Turn]:
+def said_before(run: Run) -> list[Turn]:
     """What a client that keeps no thread sent along: earlier questions with their answers."""
     turns: list[Turn] = []
     for message in run.input[:-1]:
@@ -413,25 +406,3 @@ def _said_before(run: Run) -> list[Turn]:
         elif turns:
             turns[-1] = turns[-1].model_copy(update={"answer": Answer(text=text)})
     return turns[-HISTORY:]
-
-
-def _ending(state: Mapping[str, Any], lease: Lease) -> Ending:
-    if lease.call:
-        result = ToolResult.model_validate(state["result"])
-        if result.status in ("ok", "no_data"):
-            return Ending(status="succeeded", reason=result.status if result.status == "no_data" else "")
-        problem = Problem(code=result.code, message=result.message, hint=result.hint)
-        return Ending(status="failed", reason=result.status, error=problem)
-    answer = Answer.model_validate(state.get("answer") or {})
-    return Ending(status="succeeded", answer=answer, mode=state.get("mode", "L3"))
-
-
-def _exhausted(limit: str, run: Run) -> Ending:
-    used = getattr(run.budget, limit, "")
-    answer = Answer(missing=(f"stopped at the limit of {used} {limit.replace('_', ' ')}",))
-    return Ending(status="exhausted", reason=limit, answer=answer)
-
-
-def _failed(reason: str, error: GroundswellError) -> Ending:
-    status: Status = "failed"
-    return Ending(status=status, reason=reason, error=Problem(code=error.code, message=error.message, hint=error.hint))

@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 from groundswell.backends.databases.connections import Connection, Database, EpochOver, append
 from groundswell.backends.databases.evidence import Piece, store
 from groundswell.core.errors import Conflict, LimitReached
-from groundswell.core.records import Ask, CallState, Fact, ToolResult
+from groundswell.core.records import Ask, CallState, Fact, Recorded, ToolResult
 from groundswell.core.records.events import Approval, CallFinished, CallProgressed, CallStarted, Denial, Told
 
 
@@ -223,6 +223,15 @@ class Journal:
             dumped = result.model_dump(mode="json") if result else None
             found.append({**values, "arguments": row["arguments"], "result": dumped})
         return found
+
+    async def recorded(self, tenant: str, run: str) -> list[Recorded]:
+        """The calls of a run with all that replaying it needs, in the order in which they were begun."""
+        sql = """SELECT c.*, false AS acting, e.body FROM calls c
+                 LEFT JOIN evidence e ON e.tenant = c.tenant AND e.digest = c.reply_digest
+                 WHERE c.tenant = %s AND c.run = %s ORDER BY c.checkpoint, c.begun, c.task, c.kind, c.n"""
+        names = Recorded.model_fields.keys() - {"result"}
+        rows = await self.database.rows(sql, tenant, run)
+        return [Recorded(**{name: row[name] for name in names}, result=_standing(row).result) for row in rows]
 
     def _begun(self, place: Place, state: CallState, attempt: int) -> Fact:
         kind, call = place.ask.kind, place.fact

@@ -69,3 +69,11 @@ class EvidenceStore:
         """The bytes alone, by their whole digest."""
         row = await self.database.row("SELECT body FROM evidence WHERE tenant = %s AND digest = %s", tenant, digest)
         return row["body"] if row else None
+
+    async def of_run(self, tenant: str, run: str) -> list[Evidence]:
+        """What a run found, one of each digest; without the replies of its calls."""
+        sql = """SELECT DISTINCT ON (e.digest) e.digest, s.source, s.origin, e.body AS text, s.truncated, s.retrieved
+                 FROM evidence e JOIN evidence_sources s USING (tenant, digest)
+                 WHERE s.tenant = %s AND s.run = %s AND s.source NOT LIKE 'tool:%%'
+                 ORDER BY e.digest, s.retrieved DESC"""
+        return [Evidence.model_validate(row) for row in await self.database.rows(sql, tenant, run)]

@@ -1,6 +1,6 @@
 """Leases: which worker moves which run, until when, and how a run stands in the end (architecture §5.4)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,8 +31,11 @@ class Lease:
 class Leases:
     """What a worker does to runs; time is PostgreSQL's alone."""
 
-    def __init__(self, database: Database, worker: str, seconds: float) -> None:
-        self.database, self.worker, self.seconds = database, worker, seconds
+    def __init__(
+        self, database: Database, worker: str, seconds: float, build: Callable[[str], str] = lambda agent: ""
+    ) -> None:
+        """`build` says which version of an agent this worker has."""
+        self.database, self.worker, self.seconds, self.build = database, worker, seconds, build
 
     async def beat(self) -> None:
         """Prove life."""
@@ -73,7 +76,7 @@ class Leases:
                 run = as_run(row)
                 left = run.budget.seconds - row["used"]
                 lease = Lease(run, left, row["cancelling"], tuple(row["granted"]), row["call"])
-                body = RunChanged(status="running", epoch=run.epoch)
+                body = RunChanged(status="running", epoch=run.epoch, build=self.build(run.agent))
                 facts = [Fact(key=f"running/{run.epoch}", body=body)]
                 await append(connection, run.id, run.epoch, facts)
                 stored.append((lease, facts))

@@ -157,6 +157,11 @@ class RunStore:
         granted = tuple(row["granted"])
         return Scope(row["sources"], granted, row["caller"], row["direct"], row["subject"], row["alone"])
 
+    async def call(self, tenant: str, run: str) -> dict[str, Any] | None:
+        """What a run of one call calls."""
+        row = await self.database.row("SELECT call FROM runs WHERE tenant = %s AND id = %s", tenant, run)
+        return row["call"] if row else None
+
     async def leased(self, run: str, epoch: int, worker: str) -> Run | None:
         """The run that a living worker holds in an epoch, by PostgreSQL's clock."""
         sql = """SELECT r.* FROM runs r JOIN workers w ON w.id = r.worker

@@ -1,7 +1,7 @@
 """The nouns of the platform, as frozen pydantic models."""
 
 from groundswell.core.records.base import Record
-from groundswell.core.records.calls import Answered, Ask, Call, CallState, ResultStatus, ToolResult
+from groundswell.core.records.calls import Answered, Ask, Call, CallState, Recorded, ResultStatus, ToolResult
 from groundswell.core.records.cluster import (
     Blind,
     ClusterEvidence,
@@ -133,6 +133,7 @@ __all__ = [
     "Pruning",
     "Ranked",
     "Record",
+    "Recorded",
     "Reference",
     "Report",
     "ResultStatus",

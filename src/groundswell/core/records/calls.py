@@ -57,3 +57,27 @@ class Call(Record):
     arguments: dict[str, Any] = {}
     reply_digest: str = ""
     done_at: datetime | None = None
+
+
+class Recorded(Record):
+    """A call as a run's file has it: which one it was, what was asked, and what came back."""
+
+    task: str
+    checkpoint_ns: str
+    kind: str
+    request_digest: str
+    n: int
+    effect: bool
+    state: CallState
+    arguments: dict[str, Any] = {}
+    result: ToolResult | None = None
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The node that made it, below the graphs that it lies in."""
+        return path_of(self.checkpoint_ns)
+
+
+def path_of(checkpoint_ns: str) -> tuple[str, ...]:
+    """The names in a namespace of LangGraph, `graph:ID|node:ID`."""
+    return tuple(part.partition(":")[0] for part in checkpoint_ns.split("|"))

@@ -18,6 +18,7 @@ class RunChanged(Record):
     status: Status
     reason: str = ""
     epoch: int = 0
+    build: str = ""  # which version of the platform and of the agent took it
 
 
 class Routed(Record):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from groundswell.backends.databases.calls import Journal
 from groundswell.backends.databases.connections import Database
@@ -35,6 +35,7 @@ from groundswell.core.records import (
     SourceKind,
     Thread,
     Tombstone,
+    ToolSpec,
 )
 from groundswell.core.records.events import Answered, Denial
 from groundswell.core.records.runs import Source
@@ -43,9 +44,11 @@ from groundswell.core.settings import TenantPolicy
 from groundswell.core.tool import Tool
 from groundswell.runtime import discovery
 from groundswell.runtime.base import Base
-from groundswell.runtime.grants import grant_for, judge, narrowed
+from groundswell.runtime.grants import grant_for, judge, narrowed, offered
 from groundswell.runtime.keys import CallerToken, RunToken
 from groundswell.runtime.retention import ASKED_SECONDS, DAY, Pruner
+from groundswell.runtime.run_export import exported
+from groundswell.runtime.run_file import lines
 from groundswell.runtime.service import Caller, PruningCaller, Service, WorkerCaller, opened_of
 from groundswell.runtime.sse import stream
 from groundswell.services.router import relays
@@ -84,6 +87,11 @@ class Router:
             granted=granted,
             unbounded=caller.local,
         )
+
+    def offered(self, run: Run) -> list[ToolSpec]:
+        """The tools that a model was told of in a run, as policy has it now."""
+        agent = self.agents.get(run.agent)
+        return offered(agent, run.tenant, self.base.policy, self.tools) if agent else []
 
     async def routed(self, request: NewRun, tenant: str) -> tuple[NewRun, Route]:
         """Which agent answers, and the request as that agent gets it: without the mention, without secrets.
@@ -259,6 +267,7 @@ class CallView(Record):
     result: dict[str, Any] | None
 
 
+EXPORTED: dict[int | str, dict[str, Any]] = {200: {"content": {"application/x-ndjson": {}}}}
 FOLLOWED: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}, "model": Event}}
 STREAMED: dict[int | str, dict[str, Any]] = {201: {"content": {"text/event-stream": {}}, "model": Run}}
 
@@ -320,6 +329,13 @@ async def calls(run: RunDep, router: RouterDep) -> list[CallView]:
 async def cancel(run: RunDep, router: RouterDep) -> Run:
     """Ask a run to stop; its last event says when it did."""
     return await router.runs.cancel(run.tenant, run.id)
+
+
+@routes.get("/runs/{run_id}/export", response_model=None, responses=EXPORTED, summary="Export a run")
+async def export(run: RunDep, router: RouterDep) -> Response:
+    """A run that has ended as one file of JSON lines, from which `groundswell runs replay` recomputes it."""
+    file = await exported(run, router.runs, router.events, router.journal, router.evidence, router.offered(run))
+    return StreamingResponse(lines(file), media_type="application/x-ndjson")
 
 
 @routes.delete("/runs/{run_id}", summary="Delete a run")
