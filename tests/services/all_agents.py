@@ -4,9 +4,10 @@ import json
 import shutil
 import subprocess
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from pathlib import Path
@@ -44,9 +45,9 @@ class Sink:
     bodies: list[bytes] = field(default_factory=list[bytes])
 
 
-@contextmanager
-def otlp() -> Iterator[Sink]:
-    """Listen on loopback."""
+@cache
+def otlp() -> Sink:
+    """Listen on loopback, until this process ends: so do the exporters, which are the process's."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -59,12 +60,8 @@ def otlp() -> Iterator[Sink]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     sink = Sink(f"http://127.0.0.1:{server.server_address[1]}")
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
-        yield sink
-    finally:
-        server.shutdown()
-        server.server_close()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return sink
 
 
 class Mouth:
@@ -88,8 +85,7 @@ class AllAgents:
 
     running: Running
     http: httpx2.AsyncClient
-    sink: Sink
-    log: Path
+    log: Path | None
     runs: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
 
 
@@ -112,10 +108,10 @@ def _material(folder: Path) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def all_agents(folder: Path) -> AsyncIterator[AllAgents]:
+async def all_agents(folder: Path, sink: Sink | None = None) -> AsyncIterator[AllAgents]:
     """Start it, and ask."""
     places = _material(folder)
-    with otlp() as sink, ScriptedModel(Mouth(), piece=7) as model:
+    with ScriptedModel(Mouth(), piece=7) as model:
         overrides = {
             "data": str(folder / "data"),
             "gateway.port": 0,
@@ -123,14 +119,13 @@ async def all_agents(folder: Path) -> AsyncIterator[AllAgents]:
             "models.planner.url": model.url,
             "models.code.url": model.url,
             "embeddings.url": "none:",
-            "telemetry.otlp_url": sink.url,
-            "telemetry.log_level": "debug",
+            "telemetry.otlp_url": sink.url if sink else "",
         }
-        log = folder / "platform.log"
+        log = folder / "platform.log" if sink else None
         async with served(load(folder, overrides, {"HOME": str(folder)}), log) as running:
             assert running.instance is not None
             async with httpx2.AsyncClient(base_url=running.instance.url, timeout=60) as http:
-                there = AllAgents(running, http, sink, log)
+                there = AllAgents(running, http, log)
                 await _ask(there, places)
                 yield there
 
@@ -170,6 +165,11 @@ async def _ask(there: AllAgents, places: dict[str, str]) -> None:
     made = (await http.post("/v1/tools/repo_search/calls", json=body)).json()
     await events(http, made["id"])
     runs["one call"] = (await http.get(f"/v1/runs/{made['id']}")).json()
+    arguments = {"namespace": "harbour", "pod": "mooring-58b7d6c9f-c2n8r"}
+    body = {"agent": "observability", "sources": dump, "arguments": arguments}
+    made = (await http.post("/v1/tools/pod_logs/calls", json=body)).json()
+    await events(http, made["id"])
+    runs["logs"] = (await http.get(f"/v1/runs/{made['id']}")).json()
     made = (await http.post("/v1/runs", json=asked["coding"])).json()
     await http.post(f"/v1/runs/{made['id']}/cancel")
     await events(http, made["id"])

@@ -29,6 +29,7 @@ WHOLE = (
     "nowhere",
     "follow-up",
     "one call",
+    "logs",
 )
 
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from groundswell.core.errors import ConfigError
 from groundswell.core.hosts import compared, host_of
+from groundswell.core.masking import Personal
 from groundswell.core.policy import ArgumentRule
 from groundswell.core.records import Narrowing, Record, SourceKind
 
@@ -268,6 +269,9 @@ class Telemetry(Section):
 
     otlp_url: str = Field(default="", description="An OTLP/HTTP endpoint, such as `http://127.0.0.1:4318`.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    mask: tuple[Personal, ...] = Field(
+        default=("email", "card"), description="Personal data that logs, spans and metrics do not show."
+    )
 
 
 class Settings(Section):

@@ -34,6 +34,7 @@ from groundswell.runtime.egress import operators
 from groundswell.runtime.keys import RunToken
 from groundswell.runtime.model_probe import probed
 from groundswell.runtime.model_text import Teller
+from groundswell.runtime.results import failure_of
 from groundswell.runtime.telemetry import count, span
 
 KIND = "model:"
@@ -257,8 +258,7 @@ class ModelCalls:
             if error.code in OUTAGES:
                 raise
             usage = Usage.model_validate(error.details.get("usage", {}))
-            failure = ToolResult(status="error", code=error.code, message=error.message, hint=error.hint)
-            return failure, usage
+            return failure_of(error), usage
         raise AssertionError("a turn ends with its reply or an error")
 
 

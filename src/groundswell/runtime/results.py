@@ -2,14 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
 from groundswell.backends.databases.evidence import Piece
-from groundswell.core.errors import Denied, NotFound, ToolFailed
+from groundswell.core.errors import Denied, GroundswellError, NotFound, ToolFailed
 from groundswell.core.records import Excerpt, ToolResult
-from groundswell.core.redaction import redact_value
+from groundswell.core.redaction import redact, redact_value
 
 T = TypeVar("T")
 EXCERPT = frozenset(Excerpt.model_fields)
@@ -26,6 +27,13 @@ def value_in(result: ToolResult, name: str, returns: type[T]) -> T:
     if result.status not in ("ok", "no_data"):
         raise ToolFailed(result.code, result.message, result.hint)
     return adapter.validate_python(result.value)
+
+
+def failure_of(error: GroundswellError, since: datetime | None = None) -> ToolResult:
+    """What a call came to that failed; the words of an error may be those of a page or an endpoint."""
+    status = "no_data" if isinstance(error, NotFound) else "error"
+    message, hint = redact(error.message), redact(error.hint)
+    return ToolResult(status=status, since=since, code=error.code, message=message, hint=hint)
 
 
 def result_of(value: Any, budget: int, origin: str) -> tuple[ToolResult, list[Piece]]:

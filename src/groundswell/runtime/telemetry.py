@@ -18,9 +18,12 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import Event as SpanEvent
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.trace import Status
 
+from groundswell.core.masking import Personal, mask_value
 from groundswell.core.records import Fact
 from groundswell.core.records.events import Body
 from groundswell.core.redaction import redact_value
@@ -33,6 +36,8 @@ log: Any = structlog.get_logger(SCOPE)
 
 def set_up(settings: Telemetry, service: str, version: str, file: Path | None = None) -> None:
     """Logs as JSON to a file, else to standard error; spans and metrics to an OTLP endpoint, if one is set."""
+    global _personal
+    _personal = settings.mask
     stream: Any = _Lossy(file.open("a", encoding="utf-8") if file else sys.stderr)
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     structlog.configure(
@@ -42,20 +47,80 @@ def set_up(settings: Telemetry, service: str, version: str, file: Path | None = 
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             _without_secrets,
+            _masked,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=max(level, logging.WARNING), stream=stream, format="%(name)s %(message)s", force=True)
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_Clean("%(name)s %(message)s"))
+    logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
     if settings.otlp_url:
         resource = Resource.create({"service.name": f"groundswell-{service}", "service.version": version})
         traces = TracerProvider(resource=resource)
-        traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{settings.otlp_url}/v1/traces")))
+        traces.add_span_processor(BatchSpanProcessor(_CleanSpans(OTLPSpanExporter(f"{settings.otlp_url}/v1/traces"))))
         trace.set_tracer_provider(traces)
         reader = PeriodicExportingMetricReader(OTLPMetricExporter(f"{settings.otlp_url}/v1/metrics"))
         metrics.set_meter_provider(MeterProvider([reader], resource=resource))
+
+
+_personal: tuple[Personal, ...] = ("email", "card")
+
+
+def _clean(value: Any) -> Any:
+    """Without secrets and personal data: for what may come from anywhere, such as the message of an exception."""
+    return mask_value(redact_value(value), _personal)
+
+
+class _Clean(logging.Formatter):
+    """The lines of libraries, tracebacks and all."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Without secrets and personal data."""
+        return _clean(super().format(record))
+
+
+class _CleanSpans(SpanExporter):
+    """Spans on their way out."""
+
+    def __init__(self, inner: SpanExporter) -> None:
+        self.inner = inner
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Send them without secrets and personal data."""
+        return self.inner.export([_clean_span(span) for span in spans])
+
+    def shutdown(self) -> None:
+        """Stop."""
+        self.inner.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Send what waits."""
+        return self.inner.force_flush(timeout_millis)
+
+
+def _clean_span(span: ReadableSpan) -> ReadableSpan:
+    events = [
+        SpanEvent(event.name, attributes=_clean(dict(event.attributes or {})), timestamp=event.timestamp)
+        for event in span.events
+    ]
+    status = span.status
+    return ReadableSpan(
+        name=_clean(span.name),
+        context=span.get_span_context(),
+        parent=span.parent,
+        resource=span.resource,
+        attributes=_clean(dict(span.attributes or {})),
+        events=events,
+        links=span.links,
+        kind=span.kind,
+        status=Status(status.status_code, _clean(status.description)) if status.description else status,
+        start_time=span.start_time,
+        end_time=span.end_time,
+        instrumentation_scope=span.instrumentation_scope,
+    )
 
 
 class _Lossy:
@@ -96,14 +161,14 @@ def count(name: str, amount: int = 1, **attributes: str | int) -> None:
     """Add to a counter."""
     if name not in _counters:
         _counters[name] = metrics.get_meter(SCOPE).create_counter(name)
-    _counters[name].add(amount, attributes)
+    _counters[name].add(amount, mask_value(attributes, _personal))
 
 
 def measured(name: str, value: float, **attributes: str | int) -> None:
     """Add to a histogram; seconds."""
     if name not in _histograms:
         _histograms[name] = metrics.get_meter(SCOPE).create_histogram(name, unit="s")
-    _histograms[name].record(value, attributes)
+    _histograms[name].record(value, mask_value(attributes, _personal))
 
 
 _counters: dict[str, metrics.Counter] = {}
@@ -159,3 +224,8 @@ def _short(value: Any) -> bool:
 def _without_secrets(_logger: Any, _method: str, event: Any) -> Any:
     """Lines for developers pass the filter; facts have lost their secrets where they entered the platform."""
     return event if event.pop("clean", False) else redact_value(event)
+
+
+def _masked(_logger: Any, _method: str, event: Any) -> Any:
+    """Personal data stays in runs and answers, and out of the log."""
+    return mask_value(event, _personal)

@@ -32,7 +32,7 @@ from groundswell.core.tool import Tool
 from groundswell.runtime.breaker import Breaker
 from groundswell.runtime.grants import judge
 from groundswell.runtime.keys import RunToken
-from groundswell.runtime.results import STORED_AT_MOST, result_of
+from groundswell.runtime.results import STORED_AT_MOST, failure_of, result_of
 from groundswell.runtime.run_pages import Pages, allowing
 from groundswell.runtime.telemetry import failed_extension, span
 
@@ -345,9 +345,7 @@ class ToolCalls:
         except GroundswellError as error:
             if error.code in OUTAGES:
                 raise  # no answer of the tool: the call stays intended, and its worker asks again
-            status = "no_data" if isinstance(error, NotFound) else "error"
-            failure = ToolResult(status=status, since=since, code=error.code, message=error.message, hint=error.hint)
-            return failure, []
+            return failure_of(error, since), []
         dumped = tool.returns.dump_python(value, mode="json")
         result, pieces = result_of(dumped, tool.bytes, context.origin)
         return result.model_copy(update={"source": context.origin, "since": since, "until": datetime.now(UTC)}), pieces
