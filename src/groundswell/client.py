@@ -11,6 +11,7 @@ What the platform refuses is raised as the error it is (`groundswell.core.errors
 
 import asyncio
 import contextlib
+import json
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any, Self
@@ -233,6 +234,35 @@ class Client:
     async def ready(self) -> dict[str, Any]:
         """What the platform works with; raises Unavailable where a service is not ready."""
         return await self._json("GET", "/ready")
+
+    async def page(self, path: str) -> str:
+        """What the platform shows people at a path, as text."""
+        try:
+            response = await self._http.get(path)
+        except httpx2.TransportError as error:
+            raise self._away(error) from error
+        if response.is_error:
+            raise _refused(response)
+        return response.text
+
+    async def completion(
+        self, model: str, messages: Sequence[Mapping[str, str]], *, max_tokens: int = 64
+    ) -> AsyncGenerator[dict[str, Any]]:
+        """The chunks of a chat completion, as OpenAI's clients see them; the last one has the usage."""
+        body = {"model": model, "messages": [dict(message) for message in messages], "max_tokens": max_tokens}
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+        timeout = httpx2.Timeout(TEST_SECONDS, connect=5.0)
+        try:
+            async with self._http.stream("POST", "/v1/chat/completions", json=body, timeout=timeout) as response:
+                if response.is_error:
+                    await response.aread()
+                    raise _refused(response)
+                async for message in httpx2.EventSource(response, EVENT_BYTES):
+                    if message.data == "[DONE]":
+                        return
+                    yield json.loads(message.data)
+        except httpx2.TransportError as error:
+            raise self._away(error) from error
 
     async def _json(self, method: str, path: str, **given: Any) -> Any:
         try:

@@ -1,4 +1,4 @@
-"""Do what goes wrong, on purpose: a node that raises, a run without end. Checks use it; it looks at nothing."""
+"""Do what goes wrong, on purpose: a node that raises, a run without end. Checks use it, and its grant."""
 
 import asyncio
 from typing import Any, NotRequired, TypedDict
@@ -59,7 +59,7 @@ agent = Agent(
     name="probe",
     description="Fails in known ways, so that checks can see what the platform makes of it.",
     intents=(),
-    tools=frozenset({"probe_flaky", "probe_wait"}),
+    tools=frozenset({"metrics_query", "objects_read", "probe_flaky", "probe_wait"}),
     limits=Limits(steps=60, tool_calls=60, tokens=20_000, money=0.05, seconds=30, bytes=2**20),
     graph=graph,
     direct=True,

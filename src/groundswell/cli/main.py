@@ -31,6 +31,7 @@ from groundswell.cli import (
     tenants,
     tools,
     up,
+    verify,
 )
 from groundswell.cli.exits import INTERRUPTED, of_error
 from groundswell.cli.groups import Group, asks_help_of_command
@@ -149,6 +150,7 @@ for group in (
     postgres,
     render,
     secrets,
+    verify,
 ):
     group.add_to(app)
 

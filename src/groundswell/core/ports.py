@@ -128,6 +128,10 @@ class Cluster(Protocol):
         """One object."""
         ...
 
+    async def manifests(self, kind: str, namespace: str = "") -> list[Excerpt]:
+        """The objects of a kind, each whole."""
+        ...
+
     async def events(self, namespace: str = "", about: str = "") -> list[Excerpt]:
         """Events that say a word, oldest first."""
         ...

@@ -4,6 +4,8 @@ This is the only module that reads the environment, and it does so when `load` i
 """
 
 import difflib
+import hashlib
+import json
 import os
 import re
 import tomllib
@@ -399,6 +401,16 @@ def described(loaded: Loaded) -> list[tuple[str, str, str]]:
     """Every value as (name, text, origin), secrets masked."""
     rows = _leaves(loaded.settings.model_dump(mode="json"))
     return [(name, "" if value is None else str(value), loaded.origins.get(name, "default")) for name, value in rows]
+
+
+PASSING = ("data", "gateway.port", "idle_minutes", "sources.", "telemetry.log_level")  # say nothing of what it does
+
+
+def digest(loaded: Loaded) -> str:
+    """Of all settings and policies that change what the platform does; secrets are no part of it."""
+    rows = [[name, text] for name, text, _ in described(loaded) if not name.startswith(PASSING)]
+    whole = json.dumps([sorted(rows), loaded.policy.model_dump(mode="json")], sort_keys=True)
+    return hashlib.sha256(whole.encode()).hexdigest()[:24]
 
 
 def _policy(file: Path) -> PolicyFile:

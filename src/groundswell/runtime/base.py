@@ -1,12 +1,14 @@
 """What every service of one process shares: settings, the data directory, keys, and where the others are."""
 
+import hashlib
 import secrets
 from dataclasses import dataclass, field
 from importlib.metadata import version
 
 from groundswell.backends.databases.connections import Database
 from groundswell.backends.peers import Peer
-from groundswell.core.settings import Loaded, PolicyFile, Settings
+from groundswell.core.records import Subject
+from groundswell.core.settings import Loaded, PolicyFile, Settings, digest
 from groundswell.runtime import telemetry
 from groundswell.runtime.datadir import DataDir
 from groundswell.runtime.embeddings import SharedEmbedder
@@ -37,6 +39,13 @@ class Base:
     def policy(self) -> PolicyFile:
         """What `policy.toml` says."""
         return self.loaded.policy
+
+    @property
+    def subject(self) -> Subject:
+        """What is proven when something is proven here: a place is its router's key, which no other place has."""
+        key = self.keys.public["router"][0].thumbprint()
+        place = hashlib.sha256(f"{key} {self.data.root.absolute()}".encode()).hexdigest()[:24]
+        return Subject(version=VERSION, settings=digest(self.loaded), place=place)
 
     def database(self, role: str) -> Database:
         """A service's own connections, not yet open."""

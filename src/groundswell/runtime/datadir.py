@@ -8,6 +8,7 @@ root/                   mode 0700
  ├── sockets/           where the services listen
  ├── logs/              of a platform in the background
  ├── keys/              signing keys
+ ├── proofs/            what checks measured here
  ├── platform.json      the platform that runs now
  └── platform.lock      held by it
 """
@@ -38,6 +39,7 @@ PARTS = {
     "sockets": "where the services listen",
     "logs": "what a platform in the background said",
     "keys": "signing keys",
+    "proofs": "what checks measured here",
 }
 
 
@@ -90,6 +92,11 @@ class DataDir:
     def keys(self) -> Path:
         """Signing keys."""
         return self.root / "keys"
+
+    @property
+    def proofs(self) -> Path:
+        """What checks measured here, signed."""
+        return self.root / "proofs"
 
     @property
     def platform(self) -> Path:

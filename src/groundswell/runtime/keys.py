@@ -121,7 +121,7 @@ def load(folder: Path, *, create: bool) -> Keys:
     for name in SIGNERS:
         secret, shown = folder / f"{name}.private.pem", folder / f"{name}.public.pem"
         if create and not secret.exists():
-            _create(secret, shown)
+            create_pair(secret, shown)
         try:
             if secret.exists():
                 private[name] = OKPKey.import_key(secret.read_bytes())
@@ -132,7 +132,7 @@ def load(folder: Path, *, create: bool) -> Keys:
     return Keys(private, public)
 
 
-def _create(secret: Path, shown: Path) -> None:
+def create_pair(secret: Path, shown: Path) -> None:
     """Make a key, unless another process that starts at the same time was faster."""
     secret.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = os.open(secret.parent, os.O_RDONLY)

@@ -174,7 +174,8 @@ async def platform(request: Request, gateway: GatewayDep) -> dict[str, Any]:
     """Its version, how each service stands, and what this caller's runs look at that name no source."""
     caller = await gateway.admit(request)
     defaults = gateway.base.settings.sources.model_dump(exclude_defaults=True) if caller.local else {}
-    return {"version": VERSION, "services": await _services(gateway), "sources": defaults}
+    subject = gateway.base.subject.model_dump()
+    return {"version": VERSION, "services": await _services(gateway), "sources": defaults, "subject": subject}
 
 
 async def _services(gateway: Gateway) -> dict[str, Any]:

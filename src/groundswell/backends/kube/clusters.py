@@ -85,6 +85,11 @@ class Dump:
         self.bounds.check_object(_kind(kind), namespace, name)
         return _one(await self._read(_kind(kind)), _kind(kind), namespace, name)
 
+    async def manifests(self, kind: str, namespace: str = "") -> list[Excerpt]:
+        """The objects of a kind, each whole."""
+        asked = _asked(self.bounds, kind, namespace)
+        return _whole(await self._read(asked), asked, namespace)
+
     async def events(self, namespace: str = "", about: str = "") -> list[Excerpt]:
         """Events, oldest first."""
         return _events(await self._read(_asked(self.bounds, "Event", namespace)), namespace, about)
@@ -141,6 +146,11 @@ class Live:
         self.bounds.check_object(asked, namespace, name)
         return _one(await self._list(asked, namespace, "get", name), asked, namespace, name)
 
+    async def manifests(self, kind: str, namespace: str = "") -> list[Excerpt]:
+        """The objects of a kind, each whole."""
+        asked = _asked(self.bounds, kind, namespace)
+        return _whole(await self._list(asked, namespace), asked, namespace)
+
     async def events(self, namespace: str = "", about: str = "") -> list[Excerpt]:
         """Events, oldest first."""
         return _events(await self._list(_asked(self.bounds, "Event", namespace), namespace), namespace, about)
@@ -179,10 +189,18 @@ def _asked(bounds: Bounds, word: str, namespace: str) -> Kind:
     return kind
 
 
-def _rows(seen: Seen, kind: Kind, namespace: str) -> list[ObjectRow]:
+def _whole(seen: Seen, kind: Kind, namespace: str) -> list[Excerpt]:
+    return [Excerpt(source=source_of(item), text=written(item)) for item in _known(seen, kind, namespace)]
+
+
+def _known(seen: Seen, kind: Kind, namespace: str) -> list[Object]:
     items = [item for item in seen.items.get(kind.name, ()) if not namespace or item.get("namespace") == namespace]
     if not items and kind.name not in seen.known and seen.known:
         raise NotFound("kind_unknown", f"{kind.plural} were not listed here: they are unknown, not absent")
+    return items
+
+
+def _rows(seen: Seen, kind: Kind, namespace: str) -> list[ObjectRow]:
     return [
         ObjectRow(
             kind=kind.name,
@@ -191,7 +209,7 @@ def _rows(seen: Seen, kind: Kind, namespace: str) -> list[ObjectRow]:
             status=_status(item),
             created=text(item.get("created")),
         )
-        for item in items[:_ROWS]
+        for item in _known(seen, kind, namespace)[:_ROWS]
     ]
 
 

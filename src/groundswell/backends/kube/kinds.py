@@ -61,6 +61,8 @@ KINDS = (
     Kind("APIService", "apiservices", "apis/apiregistration.k8s.io/v1", namespaced=False),
     Kind("Lease", "leases", "apis/coordination.k8s.io/v1"),
     Kind("Certificate", "certificates", "apis/cert-manager.io/v1"),
+    Kind("Application", "applications", "apis/argoproj.io/v1alpha1"),
+    Kind("AppProject", "appprojects", "apis/argoproj.io/v1alpha1"),
 )
 BY_NAME = {kind.name: kind for kind in KINDS}
 BY_PLURAL = {kind.plural: kind for kind in KINDS} | {
@@ -68,7 +70,8 @@ BY_PLURAL = {kind.plural: kind for kind in KINDS} | {
 }
 # a `Secret` is never asked for: there is no right to read it. These are not asked for unless somebody names them:
 UNASKED = frozenset(
-    "Secret ClusterRole ClusterRoleBinding Role RoleBinding Lease ServiceAccount PriorityClass Certificate".split()  # noqa: SIM905
+    """Secret ClusterRole ClusterRoleBinding Role RoleBinding Lease ServiceAccount PriorityClass Certificate
+    Application AppProject""".split()  # noqa: SIM905
 )
 EXPECTED = tuple(kind.name for kind in KINDS if kind.name not in UNASKED)
 
