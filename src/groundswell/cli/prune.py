@@ -31,7 +31,10 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Prune what ended runs keep: bodies give way to tombstones, and the runs stay readable."""
+    """Prune what ended runs keep.
+
+    Bodies give way to tombstones, and the runs stay readable.
+    """
     from groundswell.core.records import Prune
 
     here(context, as_json=as_json)
