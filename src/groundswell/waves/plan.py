@@ -46,8 +46,7 @@ def profile(file: Path | None = None) -> Profile:
     """A place's profile; without a file a laptop's. Raises ConfigError for one that leaves a line open."""
     file = file or LAPTOP
     try:
-        read: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
-        found = Profile.model_validate(read)
+        found = Profile.model_validate(_own_part(tomllib.loads(file.read_text(encoding="utf-8")), file))
     except OSError as error:
         raise ConfigError("unreadable_profile", f"{file} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -58,6 +57,18 @@ def profile(file: Path | None = None) -> Profile:
         raise ConfigError("bad_profile", f"{file}, {where or 'it'}: {first['msg']}") from error
     _checked(found, plan(), file)
     return found
+
+
+def _own_part(tree: dict[str, Any], file: Path) -> dict[str, Any]:
+    """What of a profile.toml is about proof: its parts and `[lines]`. The rest is about deployment, and read there."""
+    parts = {name: each["is"] if isinstance(each, dict) else each for name, each in tree.get("parts", {}).items()}
+    if file != LAPTOP:
+        parts = {"kubernetes": "existing(in-cluster:)", **parts}
+    return {
+        "name": file.stem if file.name != "profile.toml" else file.parent.name,
+        "parts": parts,
+        **tree.get("lines", {}),
+    }
 
 
 def required(place: Profile, line: Line) -> bool:
@@ -87,7 +98,9 @@ def _checked(place: Profile, ledger: Plan, file: Path) -> None:
     for line in ledger.lines:
         if not (line.deferred or required(place, line) or excuse(place, line.id)):
             message = f"{file} says nothing about {line.id} ({line.words})"
-            raise ConfigError("line_left_open", message, "put it under `must`, or under `cannot` with a reason")
+            raise ConfigError(
+                "line_left_open", message, "put it under `must` of [lines], or under [lines.cannot] with a reason"
+            )
 
 
 def _fits(name: str, patterns: Iterable[str]) -> bool:
