@@ -1,6 +1,6 @@
 """A whole platform in this process, with the write path's trial as an extension."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -11,12 +11,20 @@ from groundswell.backends.databases.api_keys import ApiKeys
 from groundswell.core.settings import load
 from groundswell.runtime import discovery
 from groundswell.runtime.platform import Running
+from services.issuer import AUDIENCE, Issuer, issuing
 from services.serving import served
 from write_path import trial
 
 
 @pytest.fixture(scope="session")
-async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+def issuer() -> Iterator[Issuer]:
+    """Whom the platform trusts to name callers."""
+    with issuing() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def platform(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> AsyncIterator[Running]:
     folder: Path = tmp_path_factory.mktemp("platform")
     trial.LOGS["folder"] = folder
     config = folder / "config"
@@ -36,6 +44,10 @@ async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ru
         "gateway.port": 0,
         "runs.lease_seconds": 4.0,
         "gateway.requests_per_minute": 100_000,
+        "oidc.issuer": issuer.url,
+        "oidc.audience": AUDIENCE,
+        "oidc.tenants": {"shop-devs": "shop", "other-devs": "other"},
+        "oidc.scopes": {"admins": ["keys", "admin"]},
     }
     loaded = load(config, overrides, {"HOME": str(folder)})
     try:

@@ -9,6 +9,7 @@ import contextlib
 import json
 import ssl
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Any
 
 import httpx2
 from joserfc import jws, jwt
-from joserfc.errors import ExpiredTokenError, JoseError
+from joserfc.errors import ExpiredTokenError, JoseError, SecurityWarning
 from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 
 from groundswell.core.errors import GroundswellError, Unauthenticated, Unavailable
@@ -180,7 +181,8 @@ def _key(data: Any) -> Key | None:
     if not isinstance(data, dict) or data.get("use", "sig") != "sig":
         return None
     try:
-        key = JWKRegistry.import_key(data)
+        with warnings.catch_warnings(action="ignore", category=SecurityWarning):  # what it warns of is left out
+            key = JWKRegistry.import_key(data)
         if isinstance(key, RSAKey) and key.public_key.key_size < SMALLEST_RSA:
             return None
     except (JoseError, ValueError, TypeError, KeyError):
