@@ -7,8 +7,13 @@ from typing import Any
 import pytest
 from langgraph.graph import START, StateGraph
 
-from groundswell.agents.drafts import Draft
-from groundswell.agents.loop import DISCONFIRM, LAST, REPEATED, LoopState, with_loop
+from groundswell.agents.conversation import Evidences
+from groundswell.agents.drafts import Block, Draft
+from groundswell.agents.loop import reading
+from groundswell.agents.loop.acting import REPEATED
+from groundswell.agents.loop.graph import with_loop
+from groundswell.agents.loop.state import LoopState
+from groundswell.agents.loop.turn import DISCONFIRM, LAST
 from groundswell.core.context import RunContext
 from groundswell.core.errors import ToolFailed
 from groundswell.core.records import Answer, Citation, Claim, Excerpt, Hit, Limits, Role, ToolSpec
@@ -39,9 +44,9 @@ async def first(state: LoopState, runtime: Any) -> dict[str, Any]:
     return {"draft": Draft(claims=[claim.model_dump(mode="json")], needs_model=True), "places": {}}
 
 
-def graph(**options: Any) -> Any:
+def graph(skeleton: Any = first, **options: Any) -> Any:
     options = {"role": "planner", "prompt": "coding", "turns": 8, **options}
-    builder = StateGraph(LoopState, context_schema=RunContext).add_node("first", first).add_edge(START, "first")
+    builder = StateGraph(LoopState, context_schema=RunContext).add_node("first", skeleton).add_edge(START, "first")
     return with_loop(builder, after="first", **options).compile()
 
 
@@ -239,6 +244,67 @@ async def test_a_long_result_is_behind_a_handle_and_can_be_searched() -> None:
     assert looked.answer.claims[0].citations[0].source == "repo:long.py#L901"
 
 
+LONG = "\n".join(f"line {number} says nothing" for number in range(900))
+BEHIND: dict[str, Any] = {
+    "a list without excerpts": [{"name": f"pod-{n}", "phase": "Running" if n != 777 else "Odd"} for n in range(1500)],
+    "a nested object": {"items": {str(n): {"name": f"pod-{n}", "phase": ["", "Odd"][n == 777]} for n in range(1500)}},
+    "a text": LONG.replace("line 777 says nothing", "pod-777 is Odd"),
+    "one long line": "nothing " * 4000 + "pod-777 is Odd " + "nothing " * 4000,
+    "a list of numbers and texts": [*range(5000), "pod-777 is Odd"],
+}
+
+
+@pytest.mark.parametrize("kind", BEHIND)
+async def test_whatever_is_behind_a_handle_can_be_searched_and_paged(kind: str) -> None:
+    looked = await ask(
+        [
+            Say(calls=[("look", {"q": "long"})]),
+            Say(calls=[("result_find", {"handle": "R1", "text": "odd"})]),
+            Say(calls=[("result_page", {"handle": "R1", "offset": 3930})]),
+            TRUE,
+        ],
+        look=lambda q="": BEHIND[kind],
+        window=8192,
+    )
+    messages = looked.model.requests[-1]["messages"]
+    cut, found, page = (m["content"] for m in messages if m["role"] == "tool")
+    assert "Odd" not in cut
+    assert "Odd" in found
+    assert len(found) < 800, "only what has it"
+    start = cut.index("\n") + 1
+    shown, more = cut[start : start + 3932], page[page.index("\n") + 1 :]
+    assert more[:2] == shown[3930:], "the page goes on where the result was cut"
+
+
+async def test_what_was_found_many_times_is_read_on_with_skip() -> None:
+    looked = await ask(
+        [
+            Say(calls=[("look", {"q": "long"})]),
+            Say(calls=[("result_find", {"handle": "R1", "text": "says"})]),
+            Say(calls=[("result_find", {"handle": "R1", "text": "says", "skip": 890})]),
+            Say(calls=[("result_find", {"handle": "R1", "text": "says", "skip": 10**6})]),
+            TRUE,
+        ],
+        look=lambda q="": LONG,
+        window=8192,
+    )
+    results = [m["content"] for m in looked.model.requests[-1]["messages"] if m["role"] == "tool"]
+    assert "900 lines have it; go on with skip=" in results[1]
+    assert "line 889" not in results[2]
+    assert "line 890 says nothing" in results[2]
+    assert "none after them" in results[3]
+
+
+async def test_a_result_that_was_cut_before_it_was_stored_is_searched_all_the_same() -> None:
+    whole = json.dumps([{"name": f"pod-{n}", "note": "Odd" if n == 70 else ""} for n in range(100)])
+    evidences = Evidences([])
+    assert "[70].note: Odd" in reading.found(whole[:-40], "odd", None, 4000, evidences, "R1")
+    assert '"pod-70"' in reading.page(whole[:-40], 0, 9000, evidences, "R1")
+    excerpts = [Excerpt(source=f"repo:{n}#L1", text=f"line {n}\nOdd {n}", digest=f"{n:064}") for n in range(9)]
+    stored = json.dumps([hit(each).model_dump(mode="json") for each in excerpts])
+    assert "E1 repo:7#L1: Odd 7" in reading.found(stored[: stored.index("Odd 8")], "odd 7", None, 4000, evidences, "R1")
+
+
 async def test_a_long_conversation_is_made_shorter_and_goes_on() -> None:
     def look(q: str = "") -> list[Hit]:
         return [hit(Excerpt(source=f"repo:{q}.py#L1-L200", text=f"text of {q} " + "word " * 700))]
@@ -308,9 +374,36 @@ async def test_another_model_stands_in_with_all_that_was_said() -> None:
     assert any(message["role"] == "tool" for message in other.requests[0]["messages"])
 
 
-async def test_a_small_model_alone_only_chooses() -> None:
-    chosen = await ask(['{"finding": "F1"}'], roles=("small",))
-    assert (chosen.answer.text, chosen.mode) == (SKELETON, "L2")
+async def two(state: LoopState, runtime: Any) -> dict[str, Any]:
+    """A skeleton that finds two things, as sure of one as of the other."""
+    excerpt = (await runtime.context.tools.call("search", returns=list[Hit], q=state["question"]))[0].excerpt
+    quotes = {"`connect` takes attempts.": "def connect(attempts: int = 3):", "It ends with a raise.": "raise last"}
+    claims = [
+        Claim(text=text, citations=(Citation(evidence=excerpt.digest, source=excerpt.source, quote=quote),))
+        for text, quote in quotes.items()
+    ]
+    return {
+        "draft": Draft(claims=[claim.model_dump(mode="json") for claim in claims], blocks=[Block(claims=[0, 1])]),
+        "places": {},
+    }
+
+
+async def test_a_small_model_alone_only_chooses_which_finding_leads() -> None:
+    chosen = await ask(['{"finding": "F2"}'], roles=("small",), skeleton=two)
+    assert (chosen.answer.text, chosen.mode) == ("It ends with a raise.\n`connect` takes attempts.", "L2")
+    assert "tools" not in chosen.model.requests[0]
+    assert len(chosen.model.requests) == 1
+
+
+@pytest.mark.parametrize("said", ['{"finding": "F9"}', "It is F2, and the disk is full.", Say(status=401)])
+async def test_a_small_model_that_chooses_nothing_is_no_mode_of_its_own(said: Say | str) -> None:
+    unheard = await ask([said], roles=("small",), skeleton=two)
+    assert (unheard.answer.text, unheard.mode) == ("`connect` takes attempts.\nIt ends with a raise.", "L3")
+
+
+async def test_a_small_model_is_not_asked_where_there_is_nothing_to_choose() -> None:
+    alone = await ask([], roles=("small",))
+    assert (alone.answer.text, alone.mode, alone.model.requests) == (SKELETON, "L3", [])
 
 
 async def test_a_run_out_of_tokens_answers_with_what_it_has() -> None:
@@ -339,18 +432,117 @@ async def test_a_tool_that_fails_is_told_and_ends_nothing() -> None:
     assert "error: that is no pattern (write another)" in looked.told(1)
 
 
-async def test_who_must_doubt_is_asked_for_one_query_before_it_answers() -> None:
-    doubted = await ask(
-        [TRUE, Say(calls=[("look", {"q": "a"})]), TRUE.replace("three", "3")], must_doubt=True, may_overrule=True
-    )
+ANSWER = TRUE.replace("three", "3")
+LOOKS = Say(calls=[("look", {"q": "a"})])
+SUSPECTS = ("hypothesis", {"cause": "three attempts are too few", "refuted_by": "more attempts in a setting"})
+
+
+async def doubting(*script: Any, **options: Any) -> Asked:
+    return await ask(list(script), must_doubt=True, may_overrule=True, **options)
+
+
+async def test_who_must_doubt_is_asked_for_one_query_before_its_answer_is_taken() -> None:
+    doubted = await doubting(ANSWER, LOOKS, ANSWER)
     assert doubted.model.requests[1]["messages"][-1]["content"] == DISCONFIRM
     assert doubted.answer.text.startswith("The default is 3 attempts.")
+    assert doubted.mode == "L0"
+
+
+async def test_a_query_before_the_cause_was_named_tests_nothing() -> None:
+    early = await doubting(LOOKS, ANSWER, Say(calls=[("look", {"q": "b"})]), ANSWER)
+    assert early.model.requests[2]["messages"][-1]["content"] == DISCONFIRM
+    assert early.answer.text.startswith("The default is 3 attempts.")
+
+
+async def test_a_hypothesis_that_is_stated_and_tested_costs_no_further_turn() -> None:
+    tested = await doubting(Say(calls=[SUSPECTS, ("look", {"q": "a"})]), ANSWER)
+    assert len(tested.model.requests) == 2
+    assert tested.notes("hypothesis") == [SUSPECTS[1]]
+    assert (tested.answer.claims[0].text, tested.mode) == ("The default is 3 attempts.", "L0")
+
+
+async def test_another_hypothesis_wants_another_query() -> None:
+    again = await doubting(Say(calls=[SUSPECTS, ("look", {"q": "a"})]), Say(calls=[SUSPECTS]), *[ANSWER] * 3)
+    assert again.mode == "L3"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("plan", {"steps": ["doubt"]}),
+        ("result_find", {"handle": "R9", "text": "x"}),
+        ("wipe_disk", {}),
+        ("look", {"q": "same"}),
+    ],
+)
+async def test_a_call_that_can_refute_nothing_is_no_doubt(call: Any) -> None:
+    before = Say(calls=[("look", {"q": "same"})])
+    unmoved = await doubting(before, ANSWER, Say(calls=[call]), ANSWER, ANSWER)
+    assert (unmoved.answer.text, unmoved.mode) == (SKELETON, "L3")
+
+
+async def test_a_stubborn_model_is_left_and_an_answer_comes() -> None:
+    stubborn = await doubting(*[ANSWER] * 9)
+    assert len(stubborn.model.requests) == 3
+    assert (stubborn.answer.text, stubborn.mode) == (SKELETON, "L3")
+    assert any("no query that could refute it" in each for each in stubborn.answer.missing)
+
+
+async def test_on_its_last_turn_an_untested_cause_is_not_taken_either() -> None:
+    late = await doubting(LOOKS, ANSWER, turns=2)
+    assert (late.answer.text, late.mode) == (SKELETON, "L3")
+
+
+async def test_where_a_stubborn_model_is_left_another_one_goes_on() -> None:
+    tested = [Say(calls=[SUSPECTS, ("look", {"q": "a"})]), ANSWER]
+    with ScriptedModel([ANSWER] * 3) as one, ScriptedModel(tested) as other:
+        models = DirectModels({"planner": one.url, "code": other.url})
+        context = run_context(FakeTools(search=[hit(POOL)], look=[hit(POOL)]), QUESTION, models=models, offered=(LOOK,))
+        state = await graph(must_doubt=True).ainvoke({"question": QUESTION}, context=context)
+        await models.close()
+    assert state["mode"] == "L1"
+    assert state["answer"]["text"].startswith("The default is 3 attempts.")
+
+
+async def test_who_finds_no_cause_needs_no_doubt() -> None:
+    nothing = await doubting("NOT FOUND")
+    assert len(nothing.model.requests) == 1
+    assert nothing.answer.text == SKELETON
+
+
+ASIDE = 'Set aside F1: `connect` takes attempts [E1 "def connect(attempts: int = 3):"].'
 
 
 async def test_a_finding_is_set_aside_only_where_allowed_and_after_looking() -> None:
-    aside = 'Set aside F1: `connect` takes attempts [E1 "def connect(attempts: int = 3):"].'
-    script = [Say(calls=[("look", {"q": "a"})]), aside]
-    overruled = await ask(script, may_overrule=True)
+    overruled = await ask([LOOKS, ASIDE], may_overrule=True)
     assert overruled.answer.text.index("Set aside") < overruled.answer.text.index(SKELETON), "it stays to be seen"
-    kept = await ask(script)
+    kept = await ask([LOOKS, ASIDE])
     assert "Set aside" not in kept.answer.text
+
+
+@pytest.mark.parametrize(
+    "aside",
+    [
+        "Set aside F1: it is not so.",
+        'Set aside F1: `connect` takes attempts [E1 "attempts: int = 4"].',
+        "Set aside F1: `connect` takes nine attempts [E1].",
+        "Set aside F1: `connect` takes attempts [E7].",
+        'Inference: Set aside F1: `connect` takes attempts [E1 "attempts: int = 3"].',
+    ],
+)
+async def test_an_overruling_that_cites_nothing_true_is_refused(aside: str) -> None:
+    kept = await doubting(Say(calls=[SUSPECTS, ("look", {"q": "a"})]), f"{ANSWER}\n{aside}")
+    assert "Set aside" not in kept.answer.text
+    assert kept.answer.text.startswith("The default is 3 attempts.")
+    assert SKELETON in kept.answer.text
+
+
+async def test_what_speaks_for_a_finding_goes_aside_with_it() -> None:
+    async def caused(state: LoopState, runtime: Any) -> dict[str, Any]:
+        found = await two(state, runtime)
+        found["draft"]["blocks"] = [Block(claims=[0]), Block(title="What speaks for it:", claims=[1], of=0)]
+        return found
+
+    overruled = await doubting(Say(calls=[SUSPECTS, ("look", {"q": "a"})]), f"{ANSWER}\n{ASIDE}", skeleton=caused)
+    assert "What speaks for it" not in overruled.answer.text
+    assert overruled.answer.text.endswith("- `connect` takes attempts.\n- It ends with a raise.")

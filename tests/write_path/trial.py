@@ -12,7 +12,8 @@ from langgraph.runtime import Runtime
 from langgraph.types import RetryPolicy, Send
 
 from groundswell.agents.drafts import Draft
-from groundswell.agents.loop import LoopState, with_loop
+from groundswell.agents.loop.graph import with_loop
+from groundswell.agents.loop.state import LoopState
 from groundswell.core.agent import Agent, Update
 from groundswell.core.context import RunContext, ToolContext
 from groundswell.core.records import Answer, Citation, Claim, Excerpt, Limits, Record

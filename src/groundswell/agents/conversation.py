@@ -42,8 +42,15 @@ class Evidences:
             self._numbers[key] = len(self.shown)
         return f"E{self._numbers[key]}"
 
+    @staticmethod
+    def is_excerpt(value: Mapping[str, Any]) -> bool:
+        """Whether a part of a tool's value is an excerpt that is stored as evidence."""
+        return frozenset(value) == _EXCERPT and bool(value["digest"])
+
     def rendered(self, value: Any) -> str:
         """A tool's value as a model reads it: excerpts have numbers in place of digests."""
+        if isinstance(value, str):
+            return value
         return json.dumps(self._numbered(value), ensure_ascii=False, separators=(", ", ": "))
 
     def _numbered(self, value: Any) -> Any:
@@ -51,7 +58,7 @@ class Evidences:
             return [self._numbered(each) for each in value]
         if not isinstance(value, dict):
             return value
-        if value.keys() == _EXCERPT and value["digest"]:
+        if self.is_excerpt(value):
             number = self.number(value["digest"], value["source"], value["text"])
             return {"evidence": number, "source": value["source"], "text": value["text"]}
         return {key: self._numbered(each) for key, each in value.items() if each not in ("", None) and key != "digest"}

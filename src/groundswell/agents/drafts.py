@@ -12,6 +12,7 @@ class Block(TypedDict, total=False):
     title: str
     claims: list[int]  # their places in `Draft.claims`
     bullets: bool
+    of: int  # the claim that these speak for
 
 
 class Draft(TypedDict, total=False):
@@ -48,3 +49,16 @@ def _rendered(block: Block, claims: Sequence[Claim], kept: set[int]) -> str:
     if not lines:
         return ""
     return "\n".join([title, *lines] if (title := block.get("title", "")) else lines)
+
+
+def leading(draft: Draft, chosen: int) -> Draft:
+    """The draft with one claim at the front of its own block."""
+    blocks = [block.copy() for block in draft.get("blocks", [])]
+    for block in blocks:
+        claims = block.get("claims", [])
+        if chosen in claims:
+            block["claims"] = [chosen, *(each for each in claims if each != chosen)]
+            break
+    led_by = draft.copy()
+    led_by["blocks"] = blocks
+    return led_by

@@ -101,8 +101,8 @@ def _without(draft: Draft, dropped: int, *, tried: bool) -> Draft:
 def _together(draft: Draft, said: Sequence[Said], kept: set[int], *, may_overrule: bool) -> Draft:
     claims = [each.claim.model_dump(mode="json") for each in said]
     found = draft.get("claims", [])
-    aside = {each.aside for i, each in enumerate(said) if i in kept and each.aside and may_overrule}
-    aside = {each for each in aside if any(each == s.aside and s.claim.kind == "observed" for s in said)}
+    observed = [each for i, each in enumerate(said) if i in kept and each.claim.kind == "observed"]
+    aside = {each.aside for each in observed if may_overrule} - {""}
     covered = {(c.evidence, c.quote) for i, each in enumerate(said) if i in kept for c in each.claim.citations}
     first = len(claims)
     blocks = [Block(claims=list(range(first)))]
@@ -110,8 +110,9 @@ def _together(draft: Draft, said: Sequence[Said], kept: set[int], *, may_overrul
     put_aside: list[int] = []
     for block in draft.get("blocks") or default:
         rest: list[int] = []
+        falls = f"F{block.get('of', -1) + 1}" in aside  # what speaks for a finding goes where it goes
         for index in block.get("claims", []):
-            if f"F{index + 1}" in aside:
+            if falls or f"F{index + 1}" in aside:
                 put_aside.append(first + index)
             elif not _is_covered(found[index], covered):
                 rest.append(first + index)

@@ -20,7 +20,8 @@ from groundswell.agents.coding import (
 from groundswell.agents.coding.locating import Located
 from groundswell.agents.coding.question import Asked, questions
 from groundswell.agents.coding.sheet import Sheet, counted
-from groundswell.agents.loop import LoopState, with_loop
+from groundswell.agents.loop.graph import with_loop
+from groundswell.agents.loop.state import LoopState
 from groundswell.core.agent import Agent, Limits, Update
 from groundswell.core.context import RunContext
 from groundswell.core.records import Coverage

@@ -7,7 +7,8 @@ from typing import Any, NotRequired
 from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
 
-from groundswell.agents.loop import LoopState, with_loop
+from groundswell.agents.loop.graph import with_loop
+from groundswell.agents.loop.state import LoopState
 from groundswell.agents.observability import diagnosis, report
 from groundswell.agents.observability.question import focus_of, in_thread, names_in
 from groundswell.agents.observability.world import World

@@ -35,9 +35,9 @@ class Writer:
         self.places: dict[str, dict[str, None]] = {}
         self.evidence: dict[str, Evidence] = {}
 
-    def block(self, title: str = "", *, bullets: bool = False) -> None:
-        """Begin a block."""
-        self.blocks.append(Block(title=title, claims=[], bullets=bullets))
+    def block(self, title: str = "", *, bullets: bool = False, of: int = -1) -> None:
+        """Begin a block; `of` is the claim that it speaks for or against."""
+        self.blocks.append(Block(title=title, claims=[], bullets=bullets, of=of))
 
     def say(self, statement: Statement, *more: Quote | None, confidence: float = 1.0) -> bool:
         """Say a sentence; whether any of its wordings could be."""
@@ -154,9 +154,10 @@ def _causes(writer: Writer, ranked: Sequence[Hypothesis]) -> None:
             *first.finding.headline.quotes[:1],
             confidence=sure,
         )
+    cause = len(writer.claims) - 1
     is_inferred = not writer.claims or writer.claims[-1]["kind"] == "inferred"
     _others(writer, first)
-    writer.block("What speaks for it:", bullets=True)
+    writer.block("What speaks for it:", bullets=True, of=cause)
     for each in support if is_inferred else ():
         writer.say(each)
     for detail in first.finding.details:
@@ -164,11 +165,11 @@ def _causes(writer: Writer, ranked: Sequence[Hypothesis]) -> None:
     for each in _began(world, first.finding):
         writer.say(each)
     effects = _distinct(first)
-    writer.block("What follows from it:", bullets=True)
+    writer.block("What follows from it:", bullets=True, of=cause)
     for explained in effects[:_EXPLAINED]:
         writer.say(explained.headline, field_of(world.by_ref.get(explained.about)))
     _rest(writer, effects[_EXPLAINED:])
-    writer.block("What speaks against it, or was ruled out:", bullets=True)
+    writer.block("What speaks against it, or was ruled out:", bullets=True, of=cause)
     for each in [*first.finding.against, *_ruled_out(world, first.finding)]:
         writer.say(each)
     if rest:

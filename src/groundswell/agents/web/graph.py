@@ -6,7 +6,8 @@ from typing import Any, NotRequired
 from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
 
-from groundswell.agents.loop import LoopState, with_loop
+from groundswell.agents.loop.graph import with_loop
+from groundswell.agents.loop.state import LoopState
 from groundswell.agents.web import answers, gathering
 from groundswell.agents.web.question import Asked, asked
 from groundswell.agents.web.ranking import Unit, compared, ranked
