@@ -1,6 +1,7 @@
 """An agent and tools made to be killed: what the write path is tried on. Found as an extension is."""
 
 import asyncio
+import json
 import os
 import random
 import uuid
@@ -14,6 +15,7 @@ from langgraph.types import RetryPolicy, Send
 from groundswell.agents.drafts import Draft
 from groundswell.agents.loop.graph import with_loop
 from groundswell.agents.loop.state import LoopState
+from groundswell.agents.web.graph import reporting
 from groundswell.core.agent import Agent, Update
 from groundswell.core.context import RunContext, ToolContext
 from groundswell.core.records import Answer, Citation, Claim, Excerpt, Limits, Record
@@ -244,3 +246,36 @@ def says(body: dict[str, Any]) -> Say | str:
     if len(results) == 2:
         return Say(calls=[("trial_look", {"q": "fourth"})])
     return 'There is a line of second [E2 "line of second"].'
+
+
+async def looking(state: State, runtime: Runtime[RunContext]) -> Update:
+    """A skeleton that finds a line of what it is asked."""
+    q = state["question"].rstrip("?").rpartition(" ")[2]
+    found = await runtime.context.tools.call("trial_look", returns=Looked, q=q)
+    citation = Citation(evidence=found.excerpt.digest, source=found.excerpt.source, quote=found.excerpt.text)
+    claim = Claim(text=f"There is a line of {q}.", citations=(citation,))
+    return {"draft": Draft(claims=[claim.model_dump(mode="json")]), "places": {}}
+
+
+reporter = Agent(
+    name="reporter",
+    description="An agent whose researchers work side by side, made to be killed.",
+    intents=("report",),
+    tools=frozenset({"trial_look"}),
+    limits=Limits(steps=160, tool_calls=200, tokens=10**6),
+    graph=reporting([looking]),
+)
+PARTS = ["Is there a line of north?", "Is there a line of south?", "Is there a line of east?"]
+
+
+def reports(body: dict[str, Any]) -> Say | str:
+    """What a team's model says, from the request alone: a brief, two turns of each researcher, a lead."""
+    system, first = (message["content"] for message in body["messages"][:2])
+    if "You divide a question" in system:
+        return json.dumps({"parts": PARTS})
+    if "You write the lead" in system:
+        return 'There is a line of norths and a line of souths [E1 "line of norths"] [E3 "line of souths"].'
+    q = first.split("\n")[1].rstrip("?").rpartition(" ")[2]
+    if any(message["role"] == "tool" for message in body["messages"]):
+        return f'There is a line of {q}s [E2 "line of {q}s"].'
+    return Say(calls=[("trial_look", {"q": f"{q}s"}), ("trial_look", {"q": q})])

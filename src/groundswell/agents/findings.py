@@ -33,6 +33,15 @@ class Combined:
     used: bool
 
 
+@dataclass(frozen=True)
+class Heard:
+    """Claims of a model, the places of those that stand, and the sources of all evidence that they name."""
+
+    claims: list[Said]
+    kept: set[int]
+    places: dict[str, list[str]]
+
+
 async def found_first(draft: Draft, read: ReadEvidence, evidences: Evidences, window: int) -> Found:
     """The skeleton's findings with numbers, and the texts of what they cite."""
     claims = [Claim.model_validate(claim) for claim in draft.get("claims", [])]
@@ -63,12 +72,26 @@ async def merged(
     draft: Draft,
     places: Mapping[str, Sequence[str]],
     final: str,
-    shown: Sequence[Mapping[str, str]],
+    shown: Sequence[Mapping[str, Any]],
     read: ReadEvidence,
     *,
     may_overrule: bool,
 ) -> Combined:
     """The model's grounded claims first, then what the skeleton found besides. Where none is grounded, that alone."""
+    said = await heard(final, shown, places, read)
+    if not said.kept:
+        return Combined(_without(draft, len(said.claims), tried=bool(final)), said.places, used=False)
+    return Combined(_together(draft, said.claims, said.kept, may_overrule=may_overrule), said.places, used=True)
+
+
+async def heard(
+    final: str,
+    shown: Sequence[Mapping[str, Any]],
+    places: Mapping[str, Sequence[str]],
+    read: ReadEvidence,
+    beside: Sequence[Claim] = (),
+) -> Heard:
+    """What a model said, as claims, and which of them its evidence bears; it may conclude from those beside them."""
     known = await _known(final, shown, read)
     said = claims_in(final, known)
     evidence = {each.evidence.digest: each.evidence for each in known.values()}
@@ -79,11 +102,8 @@ async def merged(
             sources.append(each.source)
     kept, _ = grounded([each.claim for each in said], evidence, all_places)
     said = [piece for i, each in enumerate(said) for piece in ([each] if i in kept else pieces(each))]
-    claims = [each.claim for each in said]
-    kept, _ = grounded(claims, evidence, all_places)
-    if not kept:
-        return Combined(_without(draft, len(claims), tried=bool(final)), dict(all_places), used=False)
-    return Combined(_together(draft, said, kept, may_overrule=may_overrule), all_places, used=True)
+    kept, _ = grounded([*(each.claim for each in said), *beside], evidence, all_places)
+    return Heard(said, {index for index in kept if index < len(said)}, all_places)
 
 
 def _without(draft: Draft, dropped: int, *, tried: bool) -> Draft:
@@ -114,7 +134,7 @@ def _together(draft: Draft, said: Sequence[Said], kept: set[int], *, may_overrul
         for index in block.get("claims", []):
             if falls or f"F{index + 1}" in aside:
                 put_aside.append(first + index)
-            elif not _is_covered(found[index], covered):
+            elif not is_covered(found[index], covered):
                 rest.append(first + index)
         if rest:
             shortened = block.copy()
@@ -127,7 +147,7 @@ def _together(draft: Draft, said: Sequence[Said], kept: set[int], *, may_overrul
     return together
 
 
-def _is_covered(claim: Mapping[str, Any], covered: set[tuple[str, str]]) -> bool:
+def is_covered(claim: Mapping[str, Any], covered: set[tuple[str, str]]) -> bool:
     """Whether the model's claims rest on the same words already."""
     citations: Sequence[Mapping[str, str]] = claim.get("citations", [])
     return bool(citations) and all(
@@ -135,7 +155,7 @@ def _is_covered(claim: Mapping[str, Any], covered: set[tuple[str, str]]) -> bool
     )
 
 
-async def _known(final: str, shown: Sequence[Mapping[str, str]], read: ReadEvidence) -> dict[str, Known]:
+async def _known(final: str, shown: Sequence[Mapping[str, Any]], read: ReadEvidence) -> dict[str, Known]:
     """The evidence that the answer names."""
     found: dict[str, Known] = {}
     texts: dict[str, Evidence] = {}

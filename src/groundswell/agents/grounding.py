@@ -29,7 +29,7 @@ from groundswell.agents.names import Name, names
 from groundswell.agents.negation import contradicts
 from groundswell.agents.words import content
 from groundswell.core.agent import Update
-from groundswell.core.context import RunContext
+from groundswell.core.context import ReadEvidence, RunContext
 from groundswell.core.records import Citation, Claim, Evidence
 
 _RANGE = re.compile(r"#L(\d+)(?:-L?(\d+))?$")
@@ -46,17 +46,28 @@ async def ground(state: Mapping[str, Any], runtime: Runtime[RunContext]) -> Upda
     places than the one that their evidence is stored with. Writes `answer`.
     """
     draft: Draft = state["draft"]
-    claims = [Claim.model_validate(claim) for claim in draft.get("claims", [])]
-    digests = sorted({citation.evidence for claim in claims for citation in claim.citations})
-    evidence: dict[str, Evidence] = {}
-    for digest in digests:
-        if (found := await runtime.context.evidence(digest)) is not None:
-            evidence[digest] = found
-    kept, reasons = grounded(claims, evidence, state.get("places", {}))
+    claims, kept, reasons = await _checked(draft, state.get("places", {}), runtime.context.evidence)
     if reasons:
         dropped = [{"claim": claims[index].text, "why": why} for index, why in list(reasons.items())[:20]]
         runtime.context.note("grounding", kept=len(kept), dropped=dropped)
     return {"answer": answered(draft, claims, kept).model_dump(mode="json")}
+
+
+async def standing(draft: Draft, places: Mapping[str, Sequence[str]], read: ReadEvidence) -> set[int]:
+    """Which claims of a draft its evidence bears, by their place."""
+    return (await _checked(draft, places, read))[1]
+
+
+async def _checked(
+    draft: Draft, places: Mapping[str, Sequence[str]], read: ReadEvidence
+) -> tuple[list[Claim], set[int], dict[int, str]]:
+    claims = [Claim.model_validate(claim) for claim in draft.get("claims", [])]
+    digests = sorted({citation.evidence for claim in claims for citation in claim.citations})
+    evidence: dict[str, Evidence] = {}
+    for digest in digests:
+        if (found := await read(digest)) is not None:
+            evidence[digest] = found
+    return claims, *grounded(claims, evidence, places)
 
 
 def grounded(

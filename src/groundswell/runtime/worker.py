@@ -117,7 +117,7 @@ class Work:
     def note(self, name: str, **data: Any) -> None:
         """State a fact that becomes an event together with what the node returns."""
         info = self._begun()
-        self.saver.state(info.task_id, info.checkpoint_id, _node(info), name, data)
+        self.saver.state(info.task_id, info.checkpoint_id, info.checkpoint_ns, name, data)
 
     async def call(self, name: str, /, *, returns: type[T], **arguments: Any) -> T:
         """A tool's value; what is not `ok` raises."""
@@ -192,10 +192,6 @@ class Work:
 
 def _execution(info: ExecutionInfo) -> tuple[str, int, float | None]:
     return info.task_id, info.node_attempt, info.node_first_attempt_time
-
-
-def _node(info: ExecutionInfo) -> str:
-    return info.checkpoint_ns.rpartition("|")[2].partition(":")[0] or "graph"
 
 
 class OneCall(TypedDict, total=False):
@@ -367,7 +363,7 @@ class Worker:
         latest = await saver.aget_tuple(config)
         taken = max(latest.metadata.get("step", 0), 0) if latest else 0
         if latest and run.epoch > 1:
-            await saver.recall(latest.checkpoint["id"])
+            await saver.recall()
         config["recursion_limit"] = max(run.budget.steps - taken, 1)
         graph = self._graph(run, lease).copy({"checkpointer": saver})
         given = {"question": run.question, **(lease.call or {})}

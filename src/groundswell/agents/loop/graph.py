@@ -161,6 +161,8 @@ async def views_of(context: RunContext) -> Mapping[Role, ModelView]:
 def _first(state: LoopState, context: RunContext, found: Found) -> str:
     """The question, what belongs to it, and what was found without a model."""
     parts = [f"The question:\n{state['question']}"]
+    if (whole := context.run.question.strip()) != state["question"].strip():
+        parts.append(f"It is part of this one, and others look for the rest:\n{whole}")
     parts += [conversation.fenced(text, "what came with the question") for text in context.run.attachments]
     for turn in context.history[-3:]:
         parts.append(f"Asked before: {turn.question[:500]}\nAnswered: {turn.answer.text[:1500] or 'nothing found'}")

@@ -1,78 +1,81 @@
-"""Answer a question from pages, in their own words, or say that they do not answer it."""
+"""Answer a question from pages, in their own words, or say that they do not answer it.
+
+Without a model that is the skeleton alone. With one, a brief names the parts, researchers work on them side by side,
+and the report has a section a part; every claim is checked as the skeleton's own are.
+"""
 
 from collections.abc import Sequence
-from typing import Any, NotRequired
+from typing import Annotated, Any, NotRequired
 
-from langgraph.graph import START, StateGraph
+from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
+from langgraph.types import Send
 
-from groundswell.agents.loop.graph import with_loop
-from groundswell.agents.loop.state import LoopState
-from groundswell.agents.web import answers, gathering
-from groundswell.agents.web.question import Asked, asked
-from groundswell.agents.web.ranking import Unit, compared, ranked
+from groundswell.agents.grounding import ground
+from groundswell.agents.loop.graph import views_of
+from groundswell.agents.web import brief as briefs
+from groundswell.agents.web import report as reports
+from groundswell.agents.web import research
+from groundswell.agents.web.research import Section
+from groundswell.agents.web.skeleton import State, gather, quote, rank, understand
 from groundswell.core.agent import Agent, Limits, Update
 from groundswell.core.context import RunContext
-from groundswell.core.records import Passage
 
 
-class State(LoopState):
-    """What the graph remembers between nodes; all of it is JSON."""
+class Reported(State):
+    """What the graph remembers: the skeleton's state, the brief and the sections."""
 
-    asked: NotRequired[Asked]
-    passages: NotRequired[list[dict[str, Any]]]
-    searched: NotRequired[list[str]]
-    units: NotRequired[list[Unit]]
+    parts: NotRequired[list[str]]
+    sections: NotRequired[Annotated[list[Section], research.joined]]
 
 
-async def understand(state: State, runtime: Runtime[RunContext]) -> Update:
-    """Read what kind of answer is asked for, about what, under which constraints; make queries of it."""
-    read = asked(state["question"], runtime.context.history)
-    runtime.context.note("understood", kind=read["kind"], queries=read["queries"])
-    return {"asked": read}
-
-
-async def gather(state: State, runtime: Runtime[RunContext]) -> Update:
-    """Search and fetch: passages of collections, or pages that a search engine names."""
+async def brief(state: Reported, runtime: Runtime[RunContext]) -> Update:
+    """Divide the question, where there is a model that researches it."""
     context = runtime.context
-    source = context.run.sources.get("pages", "")
-    passages, searched = await gathering.gathered(_asked(state), source, context.tools)
-    return {"passages": [passage.model_dump(mode="json") for passage in passages], "searched": searched}
+    if not await views_of(context):
+        return {"mode": "L3"}
+    parts, why = await briefs.divided(state["question"], context)
+    context.note("brief", parts=parts, **({"why": why} if why else {}))
+    return {"parts": parts, "share": briefs.share(context.run.budget, len(parts))}
 
 
-async def rank(state: State, runtime: Runtime[RunContext]) -> Update:
-    """Look for the sentence, row or line that answers, best first."""
-    question = _asked(state)
-    passages = [Passage.model_validate(each) for each in state.get("passages", [])]
-    kin = await gathering.kinship(question, ranked(question, passages), runtime.context.tools)
-    units = ranked(question, passages, kin)
-    nearness = await gathering.nearness(question, units, runtime.context.tools)
-    return {"units": compared(question, units, nearness)}
+def researchers(state: Reported) -> list[Send] | str:
+    """To a researcher for each part; without a model, to the end."""
+    parts = state.get("parts", [])
+    return research.sent(parts, state) if parts else "ground"
 
 
-async def quote(state: State, runtime: Runtime[RunContext]) -> Update:
-    """Make claims of quotes where one answers; else say what was searched."""
-    passages = [Passage.model_validate(each) for each in state.get("passages", [])]
-    question, searched = _asked(state), state.get("searched", [])
-    draft = answers.draft(question, state.get("units", []), passages, searched)
-    return {"draft": draft, "places": places(passages)}
+async def report(state: Reported, runtime: Runtime[RunContext]) -> Update:
+    """Make one draft of the sections."""
+    sections = state.get("sections", [])
+    if len(state.get("parts", [])) == 1:
+        only = sections[0]
+        return {"draft": only["draft"], "places": only["places"], "mode": only["mode"]}
+    draft, places = reports.together(state["question"], state.get("draft", {}), state.get("places", {}), sections)
+    if sum(bool(section["stands"]) for section in sections) > 1:
+        draft = await reports.led(state["question"], draft, places, runtime.context)
+    return {"draft": draft, "places": places, "mode": reports.mode(sections)}
 
 
-def _asked(state: State) -> Asked:
-    found = state.get("asked")
-    return found if found is not None else asked(state["question"], ())
+async def checked(state: Reported, runtime: Runtime[RunContext]) -> Update:
+    """Keep what its evidence bears."""
+    return await ground(state, runtime)
 
 
-def places(passages: Sequence[Passage]) -> dict[str, list[str]]:
-    """Digest → the sources that have these very words."""
-    found: dict[str, list[str]] = {}
-    for passage in passages:
-        found.setdefault(passage.excerpt.digest, []).append(passage.excerpt.source)
-    return found
+def reporting(looking: Sequence[research.Node]) -> "StateGraph[Any, RunContext, Any, Any]":
+    """The whole graph; `looking` are the skeleton's nodes behind `understand`, for the question and for each part."""
+    graph = StateGraph(Reported, context_schema=RunContext).add_sequence([understand, *looking, brief])
+    graph.add_node("research", research.graph(looking))
+    graph.add_node("report", report)
+    graph.add_node("ground", checked)
+    graph.add_edge(START, "understand")
+    graph.add_conditional_edges("brief", researchers, ["research", "ground"])
+    graph.add_edge("research", "report")
+    graph.add_edge("report", "ground")
+    graph.add_edge("ground", END)
+    return graph
 
 
-skeleton = StateGraph(State, context_schema=RunContext).add_sequence([understand, gather, rank, quote])
-graph = with_loop(skeleton.add_edge(START, "understand"), after="quote", role="planner", prompt="web", turns=60)
 agent = Agent(
     name="web",
     description="Answers questions from web pages and collections of documents, in quotes.",
@@ -96,7 +99,7 @@ agent = Agent(
             "web_search",
         }
     ),
-    limits=Limits(steps=140, tool_calls=200, tokens=1_000_000, money=2.0, seconds=600),
-    graph=graph,
+    limits=Limits(steps=160, tool_calls=200, tokens=1_000_000, money=2.0, seconds=600),
+    graph=reporting([gather, rank, quote]),
     sources=("pages",),
 )

@@ -71,37 +71,46 @@ class RunSaver(AsyncPostgresSaver):
         self.begun: list[Write] = []
         self.turn = asyncio.Lock()
         self.stated: dict[str, tuple[str, list[Fact]]] = {}  # task → the checkpoint it runs on, facts
-        self.wrote: dict[str, str] = {}  # task → node, of the step under way
+        self.wrote: dict[tuple[str, str], str] = {}  # (namespace, task) → node, of the steps under way
 
-    def state(self, task: str, checkpoint: str, node: str, name: str, data: dict[str, Any]) -> None:
-        """State a fact that becomes one with this task's writes."""
+    def state(self, task: str, checkpoint: str, within: str, name: str, data: dict[str, Any]) -> None:
+        """State a fact that becomes one with this task's writes; `within` is the task's own namespace."""
+        ns, node = _parted(within)
         facts = self.stated.setdefault(task, (checkpoint, []))[1]
-        self.wrote[task] = node
+        self.wrote[ns, task] = node
         facts.append(Fact(key=f"{task}/{len(facts)}", body=Noted(node=node, name=name, data=data)))
 
     def forget(self, task: str) -> None:
         """A try of this task failed and is made again: what it stated is void."""
         self.stated.pop(task, None)
 
-    def _finished(self, task: str, path: str) -> None:
+    def _finished(self, ns: str, task: str, path: str) -> None:
         """Note a node's name: LangGraph's path has it (`~__pregel_pull, gather`), but not for what was sent."""
         name = path.rpartition(", ")[2]
         if path.startswith("~__pregel_pull") and not name.startswith("__"):
-            self.wrote[task] = name
+            self.wrote[ns, task] = name
 
-    async def recall(self, checkpoint: str) -> None:
-        """Learn which nodes of the step under way had finished before this lease."""
-        sql = """SELECT DISTINCT task_id, task_path FROM langgraph.checkpoint_writes
-                 WHERE thread_id = %s AND checkpoint_ns = '' AND checkpoint_id = %s"""
-        for row in await self.database.rows(sql, self.run, checkpoint):
-            self._finished(row["task_id"], row["task_path"])
+    async def recall(self) -> None:
+        """Learn which nodes of the steps under way had finished before this lease, in every graph of the run."""
+        sql = (
+            "SELECT checkpoint_ns, max(checkpoint_id) AS id FROM langgraph.checkpoints WHERE thread_id = %s GROUP BY 1"
+        )
+        latest = {row["checkpoint_ns"]: row["id"] for row in await self.database.rows(sql, self.run)}
+        sent = {ns.rpartition(":")[2]: _parted(ns)[1] for ns in latest if ns}  # a subgraph's namespace names its task
+        sql = """SELECT DISTINCT checkpoint_ns, task_id, task_path FROM langgraph.checkpoint_writes
+                 WHERE thread_id = %s AND checkpoint_id = ANY(%s)"""
+        for row in await self.database.rows(sql, self.run, list(latest.values())):
+            ns, task = row["checkpoint_ns"], row["task_id"]
+            self._finished(ns, task, row["task_path"])
+            if task in sent:
+                self.wrote[ns, task] = sent[task]
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
         """Store a finished task's writes and facts; one that was interrupted or failed has stated nothing yet."""
         facts = self.stated.pop(task_id, ("", []))[1]
-        self._finished(task_id, task_path)
+        self._finished(config.get("configurable", {}).get("checkpoint_ns", ""), task_id, task_path)
         failed = all(channel in WRITES_IDX_MAP for channel, _ in writes)
         with self._begun([] if failed else facts):
             await super().aput_writes(config, writes, task_id, task_path)
@@ -120,9 +129,12 @@ class RunSaver(AsyncPostgresSaver):
         facts = [fact for task in tasks for fact in self.stated.pop(task)[1]]
         step = metadata.get("step", 0)
         if step > 0:
-            nodes = tuple(sorted(set(self.wrote.values())))
+            mine = [key for key in self.wrote if key[0] == ns]
+            nodes = tuple(sorted({self.wrote.pop(key) for key in mine}))
             facts.append(Fact(key=f"step/{checkpoint['id']}", body=Stepped(step=step, nodes=nodes, ns=ns)))
-            self.wrote.clear()
+            if ns:  # the superstep of the graph around it will say so: a sent task's own path has no name
+                around, node = _parted(ns)
+                self.wrote[around, ns.rpartition(":")[2]] = node
         if follows := nodes_to_run(checkpoint["channel_values"]):
             begun = StepStarted(step=step + 1, nodes=follows, ns=ns)
             facts.append(Fact(key=f"step.started/{checkpoint['id']}", body=begun))
@@ -184,3 +196,9 @@ class RunSaver(AsyncPostgresSaver):
         """Wait until the statements of these are there: not for the disk, only for what is being packed."""
         for write in writes.copy():
             await write.complete
+
+
+def _parted(ns: str) -> tuple[str, str]:
+    """The namespace around a node, and its name: `research:4f|think:9a` is `think` in `research:4f`."""
+    around, _, own = ns.rpartition("|")
+    return around, own.partition(":")[0] or "graph"
