@@ -34,7 +34,7 @@ async def test_the_canaries_were_where_they_might_have_leaked_from(there: AllAge
         assert around in text, around
     assert text.count("[secret:") > 10
     assert {run["agent"] for run in there.runs.values()} == {"coding", "web", "observability"}
-    assert {run["mode"] for run in there.runs.values()} >= {"L0"}
+    assert " model:" in text
 
 
 async def tables(there: AllAgents) -> dict[str, list[str]]:
