@@ -47,6 +47,9 @@ class Gateway(Section):
     key: SecretStr | None = Field(
         default=None, min_length=24, description="The local caller's key; unset: made anew at each start."
     )
+    hosts: tuple[str, ...] = Field(
+        default=(), description="Names besides loopback's under which a gateway on loopback answers, with a key."
+    )
     requests_per_minute: int = Field(default=600, ge=1, description="A caller's, over all routes.")
     max_body_bytes: int = Field(default=2 * 2**20, ge=1024)
 

@@ -185,6 +185,7 @@ async def _served(service: Service, base: Base, sock: socket.socket) -> AsyncGen
         application(service, base),
         log_config=None,
         access_log=False,
+        proxy_headers=False,  # who is at the other end is what the kernel says, not what a header does
         lifespan="on",
         timeout_graceful_shutdown=STOP_SECONDS,
         timeout_keep_alive=60,

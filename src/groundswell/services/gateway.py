@@ -23,6 +23,7 @@ from groundswell.core.settings import TENANT
 from groundswell.runtime import telemetry
 from groundswell.runtime.authentication import SCOPES, Authentication
 from groundswell.runtime.base import VERSION, Base
+from groundswell.runtime.door import Door
 from groundswell.runtime.keys import CallerToken
 from groundswell.runtime.oidc_callers import PREFIX as OIDC
 from groundswell.runtime.reference_page import page, policy
@@ -279,7 +280,8 @@ async def ready(gateway: Gateway) -> dict[str, str]:
 
 
 def dress(app: FastAPI) -> None:
-    """What is not for the OpenAPI document: the document itself, and all that is passed on."""
+    """What is not for the OpenAPI document: the document itself, all that is passed on, and the door before it."""
+    app.add_middleware(Door)
     app.add_route("/", start, methods=["GET"], include_in_schema=False)
     app.add_route("/openapi.json", openapi, methods=["GET"], include_in_schema=False)
     app.add_route("/docs", docs, methods=["GET"], include_in_schema=False)
