@@ -71,6 +71,7 @@ async def _probes(invocation: Invocation) -> AsyncIterator[Finding]:
         details = {}
     yield _told("database", details) or await _database(loaded, data)
     yield _told("embeddings", details) or _embeddings(loaded, data)
+    yield _egress(loaded)
     yield await _network(loaded)
 
 
@@ -214,6 +215,19 @@ def _embeddings(loaded: "Loaded", data: "DataDir") -> Finding:
     except GroundswellError as error:
         return _broken("embeddings", error)
     return Finding("embeddings", True if choice.embedder else None, choice.sentence)
+
+
+def _egress(loaded: "Loaded") -> Finding:
+    """By which way pages and repositories are reached."""
+    settings = loaded.settings.egress
+    if settings.ca_bundle and not settings.ca_bundle.expanduser().is_file():
+        return Finding("egress", False, f"{settings.ca_bundle} is not there", "mend [egress] ca_bundle")
+    text = "names are resolved once, checked, and the checked address is dialled"
+    if settings.proxy:
+        besides = f", but for {', '.join(settings.no_proxy)}" if settings.no_proxy else ""
+        text = f"through {settings.proxy}{besides}; its rules for hosts take the place of address pinning"
+    trusted = f"; private places that may be read: {', '.join(settings.trusted)}" if settings.trusted else ""
+    return Finding("egress", True, text + trusted)
 
 
 async def _network(loaded: "Loaded") -> Finding:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -17,11 +18,19 @@ def add_to(app: typer.Typer) -> None:
     app.command()(doctor)
 
 
-def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
+EgressOption = Annotated[
+    str, typer.Option("--egress", metavar="URL", help="Say how an address would be reached, or why it would not.")
+]
+
+
+def doctor(context: typer.Context, egress: EgressOption = "", as_json: JsonOption = False) -> None:
     """Try what can be wrong, and say what to do.
 
-    One line each; exit code 1 where something is broken.
+    One line each; exit code 1 where something is broken. With --egress URL: what would happen with that address, and
+    why; exit code 4 where it would be refused.
     """
+    if egress:
+        _way_out(context, egress, as_json)
     from groundswell.cli.diagnosis import examined
 
     found = asyncio.run(examined(here(context)))
@@ -39,3 +48,14 @@ def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
                 for line in wrapped(printable(finding.hint), columns and columns - 16):
                     say(f"{'':14}→ {line}")
     raise typer.Exit(exits.FAILED if any(finding.well is False for finding in found) else exits.ANSWERED)
+
+
+def _way_out(context: typer.Context, url: str, as_json: bool) -> NoReturn:
+    from groundswell.cli.way_out import explained, show
+
+    told = asyncio.run(explained(here(context).loaded(), url))
+    if as_json:
+        say(json.dumps(told, ensure_ascii=False, indent=2))
+    else:
+        show(told)
+    raise typer.Exit(exits.ANSWERED if told["allowed"] else exits.DENIED)

@@ -23,10 +23,10 @@ def host_of(url: str) -> str:
     try:
         parts = urlsplit(url)
         host, userinfo = parts.hostname or "", "@" in parts.netloc
-        _ = parts.port
+        unclear = parts.port == 0  # by some clients the usual port
     except ValueError:
         return ""
-    if userinfo or "\\" in url or "%" in parts.netloc:
+    if unclear or userinfo or "\\" in url or "%" in parts.netloc:
         return ""
     return compared(host)
 

@@ -133,7 +133,8 @@ class Dialler(httpcore2.AsyncNetworkBackend):
     async def connect_tcp(self, host: str, port: int, **options: object) -> httpcore2.AsyncNetworkStream:
         self.internet.dialled.append((host, port))
         machine = "canary"
-        if str(ipaddress.ip_address(host)) in self.internet.public:
+        address = ipaddress.ip_address(host)
+        if str(getattr(address, "ipv4_mapped", None) or address) in self.internet.public:
             machine = "tls" if port in (443, 8443) else "plain"
         return await self.inner.connect_tcp("127.0.0.1", self.internet.ports[machine], timeout=5.0)
 

@@ -78,7 +78,10 @@ def _open_folder(folder: Path) -> Tree:
 
 
 async def _open_url(url: str, cache: Path, limits: CloneLimits, granted: bool) -> Tree:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise _bad(url, "this is no address") from error
     if parts.username or parts.password:
         raise _bad(url, "an address may not carry a password")
     if parts.query or parts.fragment or not parts.path.strip("/"):

@@ -79,7 +79,7 @@ def checked(url: str) -> str:
     if parts.scheme not in PORTS or not parts.hostname:
         raise ToolFailed("bad_url", f"{url!r} is no http or https address", "write https://host/path")
     if "@" in parts.netloc or "\\" in url:
-        raise ToolFailed("bad_url", f"{url!r} holds a user name or a backslash", "write https://host/path")
+        raise ToolFailed("bad_url", "an address may hold no user name and no backslash", "write https://host/path")
     if not host_of(url):
         raise ToolFailed("bad_url", f"{parts.hostname!r} is not read as one host by all", "write its plain name")
     return written(url)
@@ -93,7 +93,7 @@ async def _step(
         async with client.stream("GET", url, headers=headers) as response:
             place = response.headers.get("location", "")
             if response.status_code in _MOVED and place:
-                return urljoin(url, place)
+                return _led_to(url, place)
             if response.is_error and response.status_code not in statuses:
                 raise _refused(url, response.status_code)
             media_type, _, rest = response.headers.get("content-type", "").partition(";")
@@ -111,6 +111,13 @@ async def _step(
             raise error.__cause__ from error
         message = f"{_host(url)} does not answer ({type(error).__name__})"
         raise Unavailable("page_away", message, "check the address, or ask again later") from error
+
+
+def _led_to(url: str, place: str) -> str:
+    try:
+        return urljoin(url, place)
+    except ValueError as error:
+        raise ToolFailed("bad_url", f"{_host(url)} redirects to no address", "name another page") from error
 
 
 async def _body(response: httpx2.Response, url: str, bounds: Bounds) -> bytes:

@@ -122,7 +122,10 @@ def _whole(tree: LexborHTMLParser) -> str:
 def _links(tree: LexborHTMLParser, url: str) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for node in tree.css("a[href]"):
-        target = urldefrag(urljoin(url, (node.attributes.get("href") or "").strip())).url
+        try:
+            target = urldefrag(urljoin(url, (node.attributes.get("href") or "").strip())).url
+        except ValueError:
+            continue  # such as an IPv6 address without its end
         if target.startswith(("http://", "https://")):
             found[target] = None
     return tuple(found)[:2000]
