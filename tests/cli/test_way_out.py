@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from groundswell.cli.way_out import explained, show
 
+from groundswell.cli.way_out import explained, show
 from groundswell.core.errors import ConfigError
 from groundswell.core.settings import load
 
