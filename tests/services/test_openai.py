@@ -247,6 +247,23 @@ async def test_a_passed_through_stream_that_is_left_ends_its_run(
     assert (await ended(http, (await latest(http))["id"]))["status"] == "cancelled"
 
 
+@pytest.mark.parametrize("fault", ["endless", "hang"])
+async def test_cancelling_the_run_stops_a_stream_that_is_passed_through(
+    client: openai.AsyncOpenAI, http: httpx2.AsyncClient, mouth: Mouth, scripted: ScriptedModel, fault: Any
+) -> None:
+    mouth.says = lambda body: Say("one word and then another one", fault=fault)
+    messages: Any = [{"role": "user", "content": "go on"}]
+    stream = await client.chat.completions.create(model="llm:planner", messages=messages, stream=True)
+    await anext(aiter(stream))
+    run = (await latest(http))["id"]
+    assert (await http.post(f"/v1/runs/{run}/cancel")).status_code == 200
+    with pytest.raises(openai.APIError, match="cancelled"):
+        async for _ in stream:
+            pass
+    ended_run = await ended(http, run)
+    assert (ended_run["status"], ended_run["error"]) == ("cancelled", None)
+
+
 @pytest.mark.parametrize(
     ("body", "kind", "code"),
     [

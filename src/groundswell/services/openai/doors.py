@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import TypeAdapter, ValidationError
 
 from groundswell.backends.peers import Peer
-from groundswell.core.errors import Denied, GroundswellError, Invalid, NotFound, Unavailable, from_problem
+from groundswell.core.errors import Conflict, Denied, GroundswellError, Invalid, NotFound, Unavailable, from_problem
 from groundswell.core.records import Event, ModelReport, ModelView, Run
 from groundswell.runtime import telemetry
 from groundswell.runtime.base import Base
@@ -29,6 +29,10 @@ PIECE = 80  # characters of an answer that is streamed
 LOOK_SECONDS = 0.25  # between two looks whether a client that waits is still there
 PING_SECONDS = 10.0
 _later: set["asyncio.Task[Any]"] = set()
+
+
+class Stopped(Conflict):
+    """The run was cancelled while its words went by."""
 
 
 class Gateway(Protocol):
@@ -223,11 +227,15 @@ async def _passed_through(request: Request, door: Asked, asked: ChatCompletion, 
         raise
     if asked.stream:
         fresh = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        told = _told(door, begun["run"], stack, said, counts=asked.counts)
+        told = _told(door, begun["run"], stack, _wanted(door, begun["run"], said), counts=asked.counts)
         return StreamingResponse(told, 200, fresh, media_type="text/event-stream")
     try:
         async with stack:
-            whole = await _while_connected(request, _all(said), lambda: _end(door, begun["run"], None))
+            wanted = _all(_wanted(door, begun["run"], said))
+            whole = await _while_connected(request, wanted, lambda: _end(door, begun["run"], None))
+    except Stopped:
+        await _end(door, begun["run"], None)
+        raise
     except GroundswellError as error:
         await _end(door, begun["run"], error)
         raise
@@ -265,11 +273,44 @@ async def _told(
                 if counts or not _only_usage(chunk):
                     yield f"data: {chunk}\n\n".encode()
         outcome = "succeeded"
+    except Stopped as error:
+        yield event(refused(error)[1])
     except GroundswellError as error:
         outcome = error
         yield event(refused(error)[1])
     finally:
         _soon(_end(door, run, outcome))
+
+
+async def _wanted(door: Asked, run: str, said: AsyncIterator[str]) -> AsyncGenerator[str]:
+    """The chunks, for as long as nobody cancels the run through `/v1/runs`. Raises Stopped."""
+    stopped = asyncio.ensure_future(_stopped(door, run))
+    try:
+        while True:
+            chunk = asyncio.ensure_future(anext(said, None))
+            try:
+                await asyncio.wait([chunk, stopped], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                if not chunk.done():
+                    chunk.cancel()
+                    await asyncio.gather(chunk, return_exceptions=True)
+            if stopped.done():
+                raise Stopped("cancelled", "this call was cancelled", "ask again")
+            if (text := chunk.result()) is None:
+                return
+            yield text
+    finally:
+        stopped.cancel()
+        await asyncio.gather(stopped, return_exceptions=True)
+
+
+async def _stopped(door: Asked, run: str) -> None:
+    """Until the run is asked to stop."""
+    with contextlib.suppress(GroundswellError):
+        async for told in _events(door, f"/v1/runs/{run}/events"):
+            if told.body.kind == "run" and told.body.reason == "cancelling":
+                return
+    await asyncio.Event().wait()  # it ends by itself, or nobody can say: its words go on
 
 
 def _only_usage(chunk: str) -> bool:
