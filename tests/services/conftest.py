@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from backends.kube.test_bounds import dumped
 from groundswell.backends.databases.api_keys import ApiKeys
 from groundswell.core.settings import load
 from groundswell.runtime import discovery
@@ -14,6 +15,12 @@ from groundswell.runtime.platform import Running
 from services.issuer import AUDIENCE, Issuer, issuing
 from services.serving import served
 from write_path import trial
+
+SHARING = """
+[tenants.{tenant}]
+namespaces = ["{tenant}"]
+sources = {{kubernetes = "{dump}"}}
+"""
 
 
 @pytest.fixture(scope="session")
@@ -29,9 +36,11 @@ async def platform(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> 
     trial.LOGS["folder"] = folder
     config = folder / "config"
     config.mkdir()
+    shared = dumped(folder, "alpha", "beta")
     (config / "policy.toml").write_text(
         '[tenants.narrow]\ntools = ["trial_look"]\nlimits = {tool_calls = 3}\n'
         'schemes = ["https"]\ndomains = ["a.example"]\n'
+        + "".join(SHARING.format(tenant=tenant, dump=shared) for tenant in ("alpha", "beta"))
     )
     patch = pytest.MonkeyPatch()
     # an installed package would name itself so; nothing else is put in its place
