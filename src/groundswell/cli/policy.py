@@ -69,7 +69,7 @@ def explain(
 
     here(context, as_json=as_json)
     loaded = here(context).loaded()
-    sources = dict(each.partition("=")[::2] for each in source or [])
+    sources = {kind: named for kind, _, named in (each.partition("=") for each in source or [])}
     reason = explained(
         loaded.folder / "policy.toml", loaded.policy, tenant, tool, _arguments(args), agent=agent, sources=sources
     )
