@@ -60,7 +60,7 @@ agent = Agent(
     description="Fails in known ways, so that checks can see what the platform makes of it.",
     intents=(),
     tools=frozenset({"metrics_query", "objects_read", "probe_flaky", "probe_wait"}),
-    limits=Limits(steps=60, tool_calls=60, tokens=20_000, money=0.05, seconds=30, bytes=2**20),
+    limits=Limits(steps=60, tool_calls=60, tokens=20_000, money=0.05, seconds=60, bytes=64 * 2**20),
     graph=graph,
     direct=True,
 )

@@ -33,6 +33,7 @@ from groundswell.cli import (
     tools,
     up,
     verify,
+    waves,
 )
 from groundswell.cli.exits import INTERRUPTED, of_error
 from groundswell.cli.groups import Group, asks_help_of_command
@@ -153,6 +154,7 @@ for group in (
     render,
     secrets,
     verify,
+    waves,
 ):
     group.add_to(app)
 

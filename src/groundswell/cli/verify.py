@@ -91,7 +91,7 @@ async def _verified(
         material = {"repo": f"path:{sample(data.create())}"} if local else {}
         breakable = laptop.drills(invocation.loaded(), data, lambda: _answering(client)) if local else {}
         place = Place(place_profile, material, breakable)
-        shelf = _shelf(invocation) if local else None
+        shelf = shelf_of(invocation) if local else None
         made = await verified(client, place, ledger, waves, drills=drills, tell=_told)
     report = reported(ledger, subject, place, waves, started, with_kept(shelf, subject, made))
     if shelf is not None:
@@ -105,7 +105,8 @@ async def _answering(client: "Client") -> None:
     await client.keys()
 
 
-def _shelf(invocation: Invocation) -> "Shelf":
+def shelf_of(invocation: Invocation) -> "Shelf":
+    """The proofs of this data directory."""
     from groundswell.waves.proofs import Shelf, signer
 
     data = invocation.data()

@@ -82,7 +82,7 @@ async def a_raising_node_ends_typed(platform: Client) -> Proof:
     return judged(
         f"the run {told.run.status}: {problem.message if problem else 'without saying why'}",
         measure("status", told.run.status, "failed"),
-        measure("code", problem.code if problem else None, "agent_crashed"),
+        measure("code", problem.code if problem else "none", "agent_crashed"),
         measure("ends with an event", told.events[-1].kind, "answer"),
         measure("the next run", after.run.status, "succeeded"),
         seen=[seen(f"run:{told.run.id}", problem.message if problem else "")],

@@ -1,0 +1,126 @@
+"""The checks that look at a cluster pass on one that is well, and fail where one thing in it was broken."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from groundswell.client import Client
+from groundswell.core.check import Place
+from groundswell.runtime import discovery
+from groundswell.runtime.checks import proof_of
+from waves.cluster import Kinds, dump, of, pod
+
+pytestmark = [pytest.mark.timeout(120), pytest.mark.xdist_group("waves")]
+
+
+def set_in(kind: str, number: int, *path: str, to: Any) -> Callable[[Kinds], None]:
+    def breaks(kinds: Kinds) -> None:
+        there = kinds[kind][number]
+        for key in path[:-1]:
+            there = there.setdefault(key, {})
+        there[path[-1]] = to
+
+    return breaks
+
+
+def without(kind: str, number: int = 0) -> Callable[[Kinds], None]:
+    return lambda kinds: kinds[kind].pop(number) and None
+
+
+def added(kind: str, item: dict[str, Any]) -> Callable[[Kinds], None]:
+    return lambda kinds: kinds[kind].append(item)
+
+
+def only_udp(kinds: Kinds) -> None:
+    kinds["networkpolicies"][1]["spec"]["egress"][0]["ports"].pop()
+
+
+def only_ingress(kinds: Kinds) -> None:
+    """The one that allows DNS would deny the rest: it selects every pod, too."""
+    kinds["networkpolicies"][0]["spec"]["policyTypes"] = ["Ingress"]
+    kinds["networkpolicies"].pop(1)
+
+
+POD = ("spec", "template", "spec")
+BROKEN: dict[str, dict[str, Callable[[Kinds], None]]] = {
+    "applications_are_synced_and_healthy": {
+        "out of sync": set_in("applications", 0, "status", "sync", "status", to="OutOfSync"),
+        "degraded": set_in("applications", 0, "status", "health", "status", to="Degraded"),
+        "still running": set_in("applications", 0, "status", "operationState", to={"phase": "Running"}),
+        "error": set_in("applications", 0, "status", "conditions", to=[{"type": "SyncError", "message": "no"}]),
+        "none": without("applications"),
+    },
+    "namespaces_are_there": {
+        "one is missing": without("namespaces"),
+        "privileged": set_in("namespaces", 2, "metadata", "labels", to={}),
+    },
+    "gpu_nodes_are_labelled": {
+        "no labels": set_in("nodes", 0, "metadata", "labels", to={"nvidia.com/gpu.present": "true"}),
+        "no node": without("nodes"),
+    },
+    "storage_classes_are_there": {
+        "no default": set_in("storageclasses", 0, "metadata", "annotations", to={}),
+        "a claim waits": set_in("persistentvolumeclaims", 0, "status", "phase", to="Pending"),
+    },
+    "no_workload_names_a_node": {
+        "nodeName": set_in("deployments", 0, *POD, "nodeName", to="n-1"),
+        "hostname": set_in("deployments", 0, *POD, "nodeSelector", to={"kubernetes.io/hostname": "n-1"}),
+    },
+    "namespaces_deny_by_default": {
+        "no policy": without("networkpolicies"),
+        "only ingress": only_ingress,
+        "only some pods": set_in("networkpolicies", 4, "spec", "podSelector", to={"matchLabels": {"a": "b"}}),
+    },
+    "no_policy_blocks_dns": {"dns is gone": without("networkpolicies", 1), "only udp": only_udp},
+    "volumes_are_bound": {
+        "a claim waits": set_in("persistentvolumeclaims", 0, "status", "phase", to="Pending"),
+        "none": without("persistentvolumeclaims"),
+    },
+    "services_stay_inside": {
+        "node port": set_in("services", 0, "spec", "type", to="NodePort"),
+        "ingress": added("ingresses", of("way-in", "ai-vector", spec={"rules": []})),
+    },
+    "models_sit_on_the_gpus_they_ask_for": {
+        "other GPU": set_in("pods", 0, "spec", "nodeName", to="n-2"),
+        "asks for none": set_in("pods", 1, "spec", "affinity", to={}),
+        "too small": set_in("nodes", 0, "metadata", "labels", "nvidia.com/gpu.memory", to="40000"),
+    },
+    "no_gpu_is_asked_for_twice": {
+        "three on two": added("pods", pod("third", "ai-inference", "n-1", 1)),
+        "shared": set_in("nodes", 0, "metadata", "labels", "nvidia.com/gpu.product", to="NVIDIA-H100-80GB-HBM3-SHARED"),
+    },
+}
+
+
+def at(place: Place, folder: Path) -> Place:
+    parts = {**place.profile.parts, "kubernetes": f"existing(dump:{folder})"}
+    parts |= {"argocd": "existing(argocd)", "gpu-operator": "ours"}
+    return replace(place, profile=place.profile.model_copy(update={"parts": parts}))
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", BROKEN)
+async def test_a_cluster_check_passes_on_a_good_cluster_and_fails_on_each_broken_one(
+    name: str, client: Client, place: Place, tmp_path: Path
+):
+    check = discovery.checks()[name]
+    proof = await proof_of(check, client, at(place, dump(tmp_path / "well")))
+    assert proof.status == "pass", (proof.message, proof.measures)
+    for what, breaks in BROKEN[name].items():
+        broken = await proof_of(check, client, at(place, dump(tmp_path / what, breaks)))
+        assert broken.judged() == "fail", (what, broken.status, broken.message, broken.measures)
+        assert broken.message
+
+
+async def test_a_cluster_that_cannot_be_read_is_no_pass(client: Client, place: Place, tmp_path: Path):
+    for name in BROKEN:
+        proof = await proof_of(discovery.checks()[name], client, at(place, tmp_path / "nowhere"))
+        assert proof.judged() in ("fail", "unknown"), name
+
+
+def test_every_cluster_check_but_those_that_need_more_is_tried():
+    needing = {name for name, check in discovery.checks().items() if "kubernetes" in check.needs}
+    assert set(BROKEN) == needing - {"working_sets_stay_within_limits"}
