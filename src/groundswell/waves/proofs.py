@@ -165,4 +165,4 @@ def _counting(proof: Proof, why: str, now: datetime) -> Proof:
     if not why:
         return proof
     said = f"a proof was stored, but {why}: verify again"
-    return proof.model_copy(update={"status": "unknown", "message": said})
+    return proof.model_copy(update={"status": "unknown", "message": said, "measures": ()})
