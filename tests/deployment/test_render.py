@@ -1,6 +1,7 @@
 """What is rendered is what is committed, is valid for every Kubernetes that is supported, and breaks no rule."""
 
 import copy
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,6 +15,7 @@ from groundswell.core.errors import ConfigError
 from groundswell.core.settings import PolicyFile, load
 from groundswell.deployment import all_in_one, layout, lint, render, rights, workloads
 from groundswell.deployment.objects import as_yaml, from_yaml
+from groundswell.runtime import discovery
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 CLUSTERS = render.names(DEPLOY)
@@ -160,9 +162,12 @@ def test_only_pods_that_talk_to_the_api_get_a_token(objects: list[Object]) -> No
 def test_the_rendered_settings_are_settings(tmp_path: Path) -> None:
     for name in CLUSTERS:
         found = render.cluster(DEPLOY, name)
-        text = workloads.settings(found.profile, "ai-tools")["data"]["groundswell.toml"]
-        (tmp_path / "groundswell.toml").write_text(text)
-        settings = load(tmp_path, environment={}).settings
+        (read,) = workloads.settings(found.profile, found.policy_text, "ai-tools")
+        for file, text in read["data"].items():
+            (tmp_path / file).write_text(text)
+        loaded = load(tmp_path, environment={})
+        settings = loaded.settings
+        assert loaded.policy.tenants["local"].schemes == ("https", "in-cluster")
         assert settings.gateway.keyless is False
         assert settings.database.migrate is False
         assert settings.services.tools == "http://tools.ai-tools.svc:8000"
@@ -176,6 +181,14 @@ def test_each_service_gets_its_own_private_key_and_no_other() -> None:
         volumes = {e["name"]: e for e in _pod(workloads.rendered(found)[1])["volumes"]}
         private = {item["path"] for item in volumes["signing"]["secret"]["items"] if "private" in item["path"]}
         assert private == ({f"{name}.private.pem"} if name in workloads.SIGNERS else set())
+
+
+def test_the_grants_that_are_written_down_are_those_of_agents_and_policy() -> None:
+    ruled = PolicyFile.model_validate({"tenants": {"a": {"tools": ["web_fetch"]}, "b": {"tools": []}, "c": {}}})
+    found = json.loads(workloads.grants(ruled)["data"]["grants.json"])
+    assert found["a"]["web"] == ["web_fetch"]
+    assert found["a"]["coding"] == found["b"]["web"] == []
+    assert found["c"]["web"] == sorted(discovery.agents()["web"].tools)
 
 
 def test_what_tools_reach_is_read_off_the_tools() -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -88,13 +89,17 @@ def cluster(found: Cluster) -> dict[str, str]:
 def _own(found: Cluster) -> dict[int, dict[str, list[Object]]]:
     """Wave → file → objects of this cluster alone."""
     profile = found.profile
+
+    def settings(*namespaces: str) -> list[Object]:
+        return [each for name in namespaces for each in workloads.settings(profile, found.policy_text, name)]
+
     of: dict[int, dict[str, list[Object]]] = {
         0: {"openings": foundation.openings(profile, found.policy)},
-        1: {"core": core_services.rendered(profile), "settings": [workloads.settings(profile, "ai-vector")]},
-        2: {"engines": inference.rendered(profile), "settings": [workloads.settings(profile, "ai-inference")]},
-        3: {"settings": [workloads.settings(profile, each) for each in ("ai-router", "ai-agents")]},
-        4: {"settings": [workloads.settings(profile, "ai-tools")]},
-        5: {"grants": workloads.grants(found.policy_text)},
+        1: {"core": core_services.rendered(profile), "settings": settings("ai-vector")},
+        2: {"engines": inference.rendered(profile), "settings": settings("ai-inference")},
+        3: {"settings": settings("ai-router", "ai-agents")},
+        4: {"settings": settings("ai-tools")},
+        5: {"grants": [workloads.grants(found.policy)]},
     }
     return {number: {name: each for name, each in named.items() if each} for number, named in of.items()}
 
@@ -133,8 +138,8 @@ def _annotations(number: int, found: Cluster) -> dict[str, str]:
     """What pods read at their start, as a digest: another text makes new pods."""
     if number not in OPENS.values():
         return {}
-    text = workloads.settings(found.profile, "")["data"]["groundswell.toml"] + found.policy_text
-    return {"groundswell/settings": hashlib.sha256(text.encode()).hexdigest()[:16]}
+    (read,) = workloads.settings(found.profile, found.policy_text, "")
+    return {"groundswell/settings": hashlib.sha256(json.dumps(read["data"]).encode()).hexdigest()[:16]}
 
 
 def _overlay(number: int, names: Sequence[str], found: Cluster) -> str:

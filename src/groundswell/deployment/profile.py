@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from groundswell.core.errors import ConfigError
 from groundswell.core.records import Record
@@ -17,11 +17,13 @@ from groundswell.deployment.placement import Gpu, NodeClass
 PartName = Literal[
     "argocd",
     "cert-manager",
+    "git",
     "gpu-operator",
     "grafana",
     "inference",
     "ingress",
     "keda",
+    "kubernetes",
     "postgresql",
     "prometheus",
     "qdrant",
@@ -30,31 +32,37 @@ PartName = Literal[
 ]
 _EXISTING = re.compile(r"existing\((?P<where>[^()\s]*)\)")
 # what is never ours: it belongs to the cluster, or comes with a later wave
-THEIRS = frozenset({"grafana", "ingress", "keda", "prometheus", "search", "secrets"})
+THEIRS = frozenset({"git", "grafana", "ingress", "keda", "kubernetes", "prometheus", "search", "secrets"})
+
+
+class Reach(Record):
+    """How the pods of an existing part are known, where its address does not tell."""
+
+    namespace: dict[str, str] = {}  # labels of its namespace
+    pods: dict[str, str] = {}
+    port: int = 0  # of its pods, where its Service has another
 
 
 class Part(Record):
-    """How one part is there: `ours`, `existing(where)` or `none`; and, if it is there, how its pods are known."""
+    """How one part is there: `ours`, `existing(where)` or `none`."""
 
     how: Literal["ours", "existing", "none"]
     where: str = ""
-    namespace: dict[str, str] = {}  # labels of its namespace, where its address does not say which one it is
-    pods: dict[str, str] = {}
-    port: int = 0  # of its pods, where its Service has another
+    reach: Reach = Reach()
 
     def node(self, name: str) -> tuple[Node, Port]:
         """It as an end of edges. Raises ConfigError for an address that says nothing."""
         url = urlsplit(self.where)
         host = url.hostname or ""
-        port = Port(self.port or url.port or {"http": 80, "https": 443, "postgresql": 5432}.get(url.scheme, 443))
-        if self.namespace or self.pods:
-            return Others(name, tuple(self.namespace.items()), tuple(self.pods.items())), port
+        port = Port(self.reach.port or url.port or {"http": 80, "https": 443, "postgresql": 5432}.get(url.scheme, 443))
+        if self.reach.namespace or self.reach.pods:
+            return Others(name, tuple(self.reach.namespace.items()), tuple(self.reach.pods.items())), port
         if inside := re.fullmatch(r"[^.]+\.([^.]+)\.svc(?:\..*)?", host):
             return Others(name, (("kubernetes.io/metadata.name", inside[1]),)), port
         if re.fullmatch(r"[\d.]+", host):
             return Addresses(name, (f"{host}/32",)), port
         if not host:
-            hint = f'write {name} = {{ is = "existing(URL)", namespace = {{…}} }}'
+            hint = f'write {name} = "existing(URL)", or how its pods are known: [deployment.reach.{name}]'
             raise ConfigError("no_address", f"the profile does not say where {name} is", hint)
         return public(name), port
 
@@ -70,11 +78,11 @@ class Model(Record):
 
 
 class Profile(Record):
-    """What is declared of one cluster."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    """What is deployed on one cluster: `[parts]` and `[deployment]` of its profile; the rest is what waves prove."""
 
     name: str
+    repository: str = Field(default="", description="The Git repository that Argo CD reads; its `deploy/` is this one.")
+    revision: str = Field(default="main", description="The branch of it.")
     image: str = "localhost/groundswell:0.1.0"
     replicas: int = Field(default=1, ge=1, description="Of gateway, router, agents and models.")
     database: Literal["cnpg", "statefulset"] = Field(default="statefulset", description="How ours runs.")
@@ -87,12 +95,11 @@ class Profile(Record):
     parts: dict[PartName, Part] = {}
     models: dict[Literal["planner", "code"], Model] = {}
     gpus: tuple[NodeClass, ...] = Field(default=(), description="The nodes with GPUs: no two claims may need one.")
-    lines: dict[str, Any] = Field(default={}, description="What waves must prove here; the checks read it.")
 
     @field_validator("parts", mode="before")
     @classmethod
     def _parts(cls, value: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: _part(name, each) for name, each in value.items()}
+        return {name: _part(name, str(each), {}) if isinstance(each, str) else each for name, each in value.items()}
 
     def part(self, name: PartName) -> Part:
         """How a part is there; what is not named is not wanted."""
@@ -108,24 +115,24 @@ class Profile(Record):
         return part if part.how == "existing" else None
 
 
-def _part(name: str, value: Any) -> dict[str, Any]:
-    rest = dict(value) if isinstance(value, Mapping) else {}
-    written = str(rest.pop("is", "")) if rest else str(value)
-    found = _EXISTING.fullmatch(written)
-    if found:
-        return {"how": "existing", "where": found["where"], **rest}
+def _part(name: str, written: str, reach: Mapping[str, Any]) -> dict[str, Any]:
+    if found := _EXISTING.fullmatch(written):
+        return {"how": "existing", "where": found["where"], "reach": reach}
     if written == "ours" and name in THEIRS:
         raise ValueError(f"{name} is brought by the cluster or by a later wave: write existing(where) or none")
     if written in ("ours", "none"):
-        return {"how": written, **rest}
+        return {"how": written}
     raise ValueError(f"{name} is {written!r}: write ours, existing(where) or none")
 
 
 def load(file: Path) -> Profile:
-    """A profile. Raises ConfigError."""
+    """A cluster's profile. Raises ConfigError."""
     try:
         tree = tomllib.loads(file.read_text(encoding="utf-8"))
-        return Profile(name=file.parent.name, **tree)
+        deployment = dict(tree.get("deployment", {}))
+        reach = deployment.pop("reach", {})
+        parts = {name: _part(name, str(each), reach.get(name, {})) for name, each in tree.get("parts", {}).items()}
+        return Profile(name=file.parent.name, parts=parts, **deployment)
     except FileNotFoundError as error:
         there = sorted(each.parent.name for each in file.parent.parent.glob("*/profile.toml"))
         hint = f"there are: {', '.join(there)}" if there else "name the folder of the manifests: --from DIR"
@@ -136,3 +143,5 @@ def load(file: Path) -> Profile:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ConfigError("bad_profile", f"{file}, {where}: {first['msg']}") from error
+    except ValueError as error:
+        raise ConfigError("bad_profile", f"{file}: {error}") from error

@@ -19,6 +19,7 @@ class Secret:
     namespace: str
     name: str
     values: Mapping[str, bytes]
+    type: str = "Opaque"
 
 
 def password() -> bytes:
@@ -46,7 +47,7 @@ async def ensure(source: str, together: Sequence[Secret]) -> bool:
 
     They are asked for before one is made: a new key beside an old one would be trusted by nobody.
     """
-    missing = [each for each in together if await create(source, each.namespace, each.name, {}, dry=True)]
+    missing = [each for each in together if await _create(source, each, dry=True)]
     if not missing:
         return False
     if len(missing) < len(together):
@@ -54,5 +55,9 @@ async def ensure(source: str, together: Sequence[Secret]) -> bool:
         hint = "delete them and try again: they are made together, and their pods read them anew"
         raise Conflict("secrets_incomplete", f"of Secrets that belong together only {there} are there", hint)
     for each in together:
-        await create(source, each.namespace, each.name, each.values)
+        await _create(source, each)
     return True
+
+
+async def _create(source: str, each: Secret, *, dry: bool = False) -> bool:
+    return await create(source, each.namespace, each.name, each.values, type=each.type, dry=dry)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 
-from groundswell.core.settings import PolicyFile
+from groundswell.core.settings import PolicyFile, TenantPolicy
 from groundswell.deployment import secrets
 from groundswell.deployment.objects import (
     Container,
@@ -27,7 +27,6 @@ PORT = 8000
 GATEWAY_PORT = 8080
 IMAGE = "groundswell"
 SETTINGS = "groundswell-settings"
-POLICY = "groundswell-policy"
 DATABASE = "groundswell-database"
 AUTHORITY = "groundswell-authority"
 SIGNERS = ("gateway", "router", "agents")
@@ -74,19 +73,22 @@ def rendered(found: Service) -> list[Object]:
     ]
 
 
-def namespaces() -> list[str]:
-    """Where services are."""
-    return sorted({each.namespace for each in services().values()})
+def settings(profile: Profile, policy: str, namespace: str) -> list[Object]:
+    """What the services of a namespace read at their start: the same in all."""
+    files = {"groundswell.toml": _toml(profile)} | ({"policy.toml": policy} if policy else {})
+    return [config(SETTINGS, namespace, files)]
 
 
-def settings(profile: Profile, namespace: str) -> Object:
-    """What the services of a namespace read: the same in all."""
-    return config(SETTINGS, namespace, {"groundswell.toml": _toml(profile)})
-
-
-def grants(policy: str) -> list[Object]:
-    """What agents may do, beside the settings; until it is there nothing is granted that it would grant."""
-    return [config(POLICY, namespace, {"policy.toml": policy}) for namespace in namespaces()]
+def grants(policy: PolicyFile) -> Object:
+    """Which tools each agent has for each tenant, for people and gates to hold a running platform against."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for tenant, ruled in (policy.tenants or {"every tenant": TenantPolicy()}).items():
+        allowed = None if ruled.tools is None else frozenset(ruled.tools)
+        found[tenant] = {
+            name: sorted(agent.tools if allowed is None else agent.tools & allowed)
+            for name, agent in discovery.agents().items()
+        }
+    return config("groundswell-grants", "ai-agents", {"grants.json": json.dumps(found, indent=2) + "\n"})
 
 
 def budget(name: str, namespace: str) -> Object:
@@ -224,12 +226,7 @@ def _deployment(found: Service) -> Object:
     volumes = [
         empty("data", "4Gi"),
         empty("tmp", "512Mi"),
-        {
-            "name": "settings",
-            "projected": {
-                "sources": [{"configMap": {"name": SETTINGS}}, {"configMap": {"name": POLICY, "optional": True}}]
-            },
-        },
+        {"name": "settings", "configMap": {"name": SETTINGS}},
         from_secret("signing", secrets.SIGNING, items=_files_of(found)),
         database_volume(f"{DATABASE}-{name}"),
         *([from_secret("key", secrets.GATEWAY_KEY)] if name == "gateway" else []),

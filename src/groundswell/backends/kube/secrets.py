@@ -14,7 +14,9 @@ from groundswell.core.errors import Denied, Unavailable
 _HINT = "who makes Secrets needs the right to create them in that namespace"
 
 
-async def create(source: str, namespace: str, name: str, values: Mapping[str, bytes], *, dry: bool = False) -> bool:
+async def create(
+    source: str, namespace: str, name: str, values: Mapping[str, bytes], *, type: str = "Opaque", dry: bool = False
+) -> bool:
     """Create a Secret, labelled as ours; False where there is one of that name. Raises Denied, Unavailable.
 
     `dry` only asks whether it would be made.
@@ -24,7 +26,7 @@ async def create(source: str, namespace: str, name: str, values: Mapping[str, by
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": name, "labels": {"app.kubernetes.io/part-of": "groundswell"}},
-        "type": "Opaque",
+        "type": type,
         "data": {key: base64.b64encode(value).decode() for key, value in values.items()},
     }
     try:

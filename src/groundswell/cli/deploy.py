@@ -1,0 +1,92 @@
+"""`groundswell bootstrap` and `rollout`: bring the platform onto a cluster."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from groundswell.cli.exits import USAGE
+from groundswell.cli.invocation import here
+from groundswell.cli.terminal import aside, say
+
+if TYPE_CHECKING:
+    from groundswell.deployment.kubectl import Kubectl
+    from groundswell.deployment.layout import Cluster
+
+Name = Annotated[str, typer.Option("--cluster", help="The folder below clusters/ that describes it.")]
+Folder = Annotated[Path, typer.Option("--from", help="The folder of the manifests.")]
+Kubeconfig = Annotated[Path | None, typer.Option(help="By default kubectl's own choice.")]
+Context = Annotated[str, typer.Option("--context", help="By default the current one.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this it is only said.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(bootstrap)
+    app.command()(rollout)
+
+
+def bootstrap(
+    context: typer.Context,
+    name: Name,
+    folder: Folder = Path("deploy"),
+    kubeconfig: Kubeconfig = None,
+    cluster_context: Context = "",
+    yes: Yes = False,
+) -> None:
+    """Make what a cluster needs once: namespaces, Secrets, and what Argo CD is told. What is there stays."""
+    here(context)
+    from groundswell.deployment import bootstrap as deployment
+
+    found, kubectl = _cluster(folder, name, kubeconfig, cluster_context)
+    _agreed(found, kubectl, yes)
+    asyncio.run(deployment.bootstrap(found, kubectl, say))
+
+
+def rollout(
+    context: typer.Context,
+    name: Name,
+    folder: Folder = Path("deploy"),
+    kubeconfig: Kubeconfig = None,
+    cluster_context: Context = "",
+    yes: Yes = False,
+    seconds: Annotated[int, typer.Option(min=10, help="For one workload to come to stand.")] = 300,
+) -> None:
+    """Open the waves in order, without Argo CD: apply one, wait until it stands, go on."""
+    here(context)
+    from groundswell.deployment import bootstrap as deployment
+    from groundswell.deployment import charts
+    from groundswell.deployment import rollout as waves
+
+    found, kubectl = _cluster(folder, name, kubeconfig, cluster_context)
+    _agreed(found, kubectl, yes)
+    for chart in charts.ours(found.profile):
+        aside(f"this profile calls it ours, so it must be there: {chart.line()}")
+
+    async def opened() -> dict[int, float]:
+        await deployment.prepare(found.profile, kubectl, say)
+        return await waves.rollout(folder, name, kubectl, say, seconds=seconds)
+
+    took = asyncio.run(opened())
+    say(f"{len(took)} waves stand after {sum(took.values()):.0f} s", "bold")
+
+
+def _cluster(folder: Path, name: str, kubeconfig: Path | None, context: str) -> "tuple[Cluster, Kubectl]":
+    from groundswell.deployment import render
+    from groundswell.deployment.kubectl import Kubectl
+
+    return render.cluster(folder, name), Kubectl(kubeconfig, context)
+
+
+def _agreed(found: "Cluster", kubectl: "Kubectl", yes: bool) -> None:
+    """Say where, and what; go on only where it was agreed to."""
+    from groundswell.deployment import bootstrap
+
+    plan = bootstrap.plan(found.profile, kubectl)
+    say(f"context {plan.context}, server {plan.server}", "bold")
+    for step in plan.steps:
+        say(f"  {step}")
+    if not yes:
+        aside("nothing was done; with --yes it is")
+        raise typer.Exit(USAGE)

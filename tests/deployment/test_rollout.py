@@ -1,0 +1,237 @@
+"""Bringing it onto a cluster: what is said before, what is done once, and who is told why a wave stays closed."""
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from groundswell.cli.main import app
+from groundswell.core.errors import Conflict, Denied, Unavailable
+from groundswell.deployment import argocd, bootstrap, charts, layout, lint, render, rollout, secrets
+from groundswell.deployment.kubectl import Kubectl
+from groundswell.runtime import keys
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+CONFIG = {"current-context": "there", "clusters": [{"cluster": {"server": "https://there:6443"}}]}
+KUBECTL = """#!/bin/sh
+printf "%s\\n" "$*" >> {log}
+case "$*" in
+  *"config view"*) cat {config} ;;
+  *"auth can-i"*) {rights} ;;
+  *kustomize*) cat {objects} ;;
+  *"rollout status"*) {stands} ;;
+  *"get pods"*) cat {pods} ;;
+  *"get events"*) echo '{{"items": []}}' ;;
+  *) cat > /dev/null ;;
+esac
+"""
+
+
+@dataclass
+class Api:
+    """An API server that keeps Secrets, and says what it was asked."""
+
+    kubeconfig: Path
+    there: dict[str, dict[str, str]] = field(default_factory=dict)
+    asked: list[tuple[str, bool]] = field(default_factory=list)
+    status: int = 0
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    found = Api(tmp_path / "kubeconfig")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            space = re.search(r"/namespaces/([^/]+)/secrets", self.path)
+            name, dry = f"{space[1] if space else ''}/{body['metadata']['name']}", "dryRun=All" in self.path
+            found.asked.append((name, dry))
+            status = found.status or (409 if name in found.there else 201)
+            if status == 201 and not dry:
+                found.there[name] = body["data"]
+            self.send_response(status)
+            self.send_header("content-length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    cluster = {"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}
+    context = {"name": "x", "context": {"cluster": "c", "user": "u"}}
+    config = {"clusters": [cluster], "contexts": [context], "users": [{"name": "u", "user": {"token": "t"}}]}
+    found.kubeconfig.write_text(
+        yaml.safe_dump({**config, "current-context": "x", "apiVersion": "v1", "kind": "Config"})
+    )
+    yield found
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@dataclass
+class Program:
+    """A `kubectl` that writes down what it was asked."""
+
+    folder: Path
+    rights: str = "true"
+    stands: str = "true"
+    pods: str = '{"items": []}'
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        objects = [
+            {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "tools", "namespace": "ai-tools"}}
+        ]
+        objects.append(
+            {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "migrate", "namespace": "ai-vector"}}
+        )
+        (self.folder / "config").write_text(json.dumps(CONFIG))
+        (self.folder / "objects").write_text(yaml.safe_dump_all(objects))
+        (self.folder / "pods").write_text(self.pods)
+        files = {name: self.folder / name for name in ("log", "config", "objects", "pods")}
+        program = self.folder / "bin/kubectl"
+        program.parent.mkdir()
+        program.write_text(KUBECTL.format(**files, rights=self.rights, stands=self.stands))
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+
+    @property
+    def lines(self) -> list[str]:
+        return (self.folder / "log").read_text().splitlines()
+
+
+def test_without_consent_it_says_where_and_what_and_does_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = Program(tmp_path)
+    program.install(monkeypatch)
+    for command in ("bootstrap", "rollout"):
+        done = CliRunner().invoke(app, [command, "--cluster", "single-node", "--from", str(DEPLOY)])
+        assert done.exit_code == 2
+        assert "context there, server https://there:6443" in done.stdout
+        assert "groundswell-database-owner" in done.stdout
+    assert [line for line in program.lines if "config view" not in line and "can-i" not in line] == []
+
+
+def test_rights_that_are_missing_are_named_before_anything_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = Program(tmp_path, rights='case "$*" in *secrets*ai-tools*) exit 1;; esac')
+    program.install(monkeypatch)
+    with pytest.raises(Denied, match="create secrets in ai-tools"):
+        bootstrap.plan(render.cluster(DEPLOY, "single-node").profile, Kubectl())
+
+
+async def test_waves_are_applied_in_order_and_a_job_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, said, proven = Program(tmp_path), list[str](), list[int]()
+    program.install(monkeypatch)
+
+    async def prove(number: int) -> None:
+        proven.append(number)
+
+    took = await rollout.rollout(DEPLOY, "single-node", Kubectl(), said.append, prove)
+    assert list(took) == proven == list(layout.WAVES)
+    applied = [line.rpartition("/")[2] for line in program.lines if line.startswith("apply")]
+    assert applied == list(layout.WAVES.values())
+    deleted = next(n for n, line in enumerate(program.lines) if "delete job migrate" in line)
+    assert deleted < next(n for n, line in enumerate(program.lines) if line.startswith("apply"))
+
+
+async def test_a_wave_that_does_not_stand_stays_closed_and_says_what_its_pods_wait_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = {"state": {"waiting": {"reason": "CreateContainerConfigError", "message": 'secret "x" not found'}}}
+    pods = {"items": [{"metadata": {"name": "tools-1"}, "status": {"containerStatuses": [waiting]}}]}
+    program = Program(tmp_path, stands="echo timed out >&2; exit 1", pods=json.dumps(pods))
+    program.install(monkeypatch)
+    with pytest.raises(Unavailable, match=r'Deployment ai-tools/tools .*secret "x" not found') as closed:
+        await rollout.rollout(DEPLOY, "single-node", Kubectl(), lambda _: None)
+    assert closed.value.code == "wave_closed"
+    assert len([line for line in program.lines if line.startswith("apply")]) == 1
+
+
+async def test_secrets_are_made_once_and_stay(api: Api) -> None:
+    source = f"kubeconfig:{api.kubeconfig}"
+    groups = bootstrap.groups(render.cluster(DEPLOY, "single-node").profile)
+    assert [await secrets.ensure(source, each) for each in groups] == [True, True, True]
+    before = dict(api.there)
+    again = bootstrap.groups(render.cluster(DEPLOY, "single-node").profile)
+    assert [await secrets.ensure(source, each) for each in again] == [False, False, False]
+    assert api.there == before
+
+
+async def test_a_part_of_what_belongs_together_is_never_filled_up(api: Api) -> None:
+    signing = secrets.signing({"a": ["router"], "b": ["agents"]})
+    api.there["a/groundswell-signing"] = {}
+    with pytest.raises(Conflict, match="only a/groundswell-signing"):
+        await secrets.ensure(f"kubeconfig:{api.kubeconfig}", signing)
+    assert list(api.there) == ["a/groundswell-signing"]
+
+
+async def test_who_may_not_make_secrets_is_told(api: Api) -> None:
+    api.status = 403
+    with pytest.raises(Denied, match="answers 403"):
+        await secrets.ensure(f"kubeconfig:{api.kubeconfig}", secrets.gateway_key("ai-router"))
+
+
+def test_signing_keys_that_were_made_together_trust_each_other(tmp_path: Path) -> None:
+    made = {each.namespace: each.values for each in secrets.signing({"one": ["router"], "two": ["agents"]})}
+    loaded = {}
+    for name, values in made.items():
+        (tmp_path / name).mkdir()
+        for file, text in values.items():
+            (tmp_path / name / file).write_bytes(text)
+        loaded[name] = keys.load(tmp_path / name, create=False)
+    assert set(loaded["one"].private) == {"router"}
+    token = loaded["two"].sign("agents", keys.WorkerToken("w"), 60)
+    assert loaded["one"].read(keys.WorkerToken, "agents", token).worker == "w"
+
+
+def test_argo_cd_is_allowed_what_is_rendered_and_no_more() -> None:
+    found = render.cluster(DEPLOY, "production")
+    objects = argocd.root(found)
+    assert lint.findings(objects) == []
+    platform, operators = [each["spec"] for each in objects if each["kind"] == "AppProject"]
+    allowed = {
+        (each["group"], each["kind"])
+        for part in ("cluster", "namespace")
+        for each in platform[f"{part}ResourceWhitelist"]
+    }
+    rendered = [each for number in layout.WAVES for each in layout.assembled(found, number)]
+    assert allowed == {(each["apiVersion"].rpartition("/")[0], each["kind"]) for each in rendered}
+    assert ("", "Secret") not in allowed
+    assert {each["namespace"] for each in operators["destinations"]} == {"cert-manager", "cnpg-system", "gpu-operator"}
+    wide = {**platform, "sourceRepos": ["*"]}
+    assert lint.findings([{"apiVersion": "x/v1", "kind": "AppProject", "metadata": {"name": "p"}, "spec": wide}]) != []
+
+
+def test_the_waves_open_in_steps() -> None:
+    (waves,) = [e for e in argocd.root(render.cluster(DEPLOY, "production")) if e["kind"] == "ApplicationSet"]
+    steps = [step["matchExpressions"][0]["values"] for step in waves["spec"]["strategy"]["rollingSync"]["steps"]]
+    assert steps == [[str(number)] for number in layout.WAVES]
+    assert {each["folder"] for each in waves["spec"]["generators"][0]["list"]["elements"]} == set(layout.WAVES.values())
+
+
+def test_every_chart_is_pinned_and_only_what_is_ours_is_brought() -> None:
+    production = charts.ours(render.cluster(DEPLOY, "production").profile)
+    assert [each.name for each in production] == [
+        "cert-manager",
+        "cloudnative-pg",
+        "plugin-barman-cloud",
+        "gpu-operator",
+    ]
+    assert all(re.fullmatch(r"v?\d+\.\d+\.\d+", each.version) for each in production)
+    assert charts.ours(render.cluster(DEPLOY, "single-node").profile) == []
