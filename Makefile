@@ -4,7 +4,7 @@ UV := .venv/bin/uv
 RUN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help up check test test-long bench setup setup-dev
+.PHONY: help up check test test-long bench images setup setup-dev
 
 help:       ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -23,6 +23,9 @@ test-long: setup-dev  ## what takes longer: callers against language servers, on
 
 bench: setup-dev  ## measure; results go to bench/results
 	@$(RUN)/python bench/run.py $(ARGS)
+
+images: setup-dev  ## the image, with Docker; without it what the image is made of, in image/
+	@$(RUN)/python -m groundswell.deployment.image
 
 $(UV):
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 14) else "Groundswell needs Python 3.11 to 3.14, and %s is %d.%d. Name another: make up PYTHON=python3.12" % (sys.executable, *v))'

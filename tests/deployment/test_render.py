@@ -16,6 +16,7 @@ from groundswell.core.settings import PolicyFile, load
 from groundswell.deployment import all_in_one, layout, lint, render, rights, workloads
 from groundswell.deployment.objects import as_yaml, from_yaml
 from groundswell.runtime import discovery
+from groundswell.waves import plan
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 CLUSTERS = render.names(DEPLOY)
@@ -174,6 +175,11 @@ def test_the_rendered_settings_are_settings(tmp_path: Path) -> None:
         assert "{role}" in settings.database.url
     (tmp_path / "groundswell.toml").write_text(all_in_one.SETTINGS)
     assert load(tmp_path, environment={}).settings.sources.kubernetes == "in-cluster:"
+
+
+def test_a_profile_says_of_every_line_whether_it_is_proven_there() -> None:
+    for name in CLUSTERS:
+        assert plan.profile(DEPLOY / "clusters" / name / "profile.toml").name == name
 
 
 def test_each_service_gets_its_own_private_key_and_no_other() -> None:

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+import yaml
+from pydantic import Field, ValidationError, field_validator
 
 from groundswell.core.errors import ConfigError
 from groundswell.core.records import Record
@@ -72,6 +73,23 @@ def affinity(gpu: Gpu) -> dict[str, Any]:
         wanted.append(_expression("slices.gi", "DoesNotExist"))  # a card that is cut by MIG is not whole
     terms = [{"matchExpressions": wanted}]
     return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
+
+
+def gpu_of(asked: Mapping[str, Any]) -> Gpu:
+    """A request as written. Raises ConfigError."""
+    try:
+        return Gpu(**asked)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ConfigError("bad_gpu", f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def pod_part(gpu: Gpu) -> str:
+    """What of a pod is about its GPUs, as YAML."""
+    toleration = {"key": RESOURCE, "operator": "Exists", "effect": "NoSchedule"}
+    limits = {"resources": {"limits": {RESOURCE: str(gpu.count)}}}
+    spec = {"affinity": affinity(gpu), "tolerations": [toleration], "containers": [{"name": "engine", **limits}]}
+    return yaml.safe_dump({"spec": spec}, sort_keys=False)
 
 
 def _expression(label: str, operator: str, *values: str) -> dict[str, Any]:
@@ -167,7 +185,7 @@ def planned(claims: Sequence[Claim], classes: Iterable[NodeClass]) -> dict[str, 
 
     if not placed(0):
         asked = ", ".join(f"{claim.name} ({claim.gpu.count})" for claim in ordered)
-        there = ", ".join(f"{each.nodes} × {each.gpus} {each.product}" for _, each in nodes) or "none"
+        there = ", ".join(f"{name} with {each.gpus}" for name, each in nodes) or "none"
         hint = "ask for fewer or smaller GPUs, fewer replicas, or let one model serve both roles"
         message = f"two claims would need the same GPU: claimed by {asked}; declared {there}"
         raise ConfigError("gpu_claimed_twice", message, hint)

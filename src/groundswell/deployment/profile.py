@@ -132,7 +132,7 @@ def load(file: Path) -> Profile:
         deployment = dict(tree.get("deployment", {}))
         reach = deployment.pop("reach", {})
         parts = {name: _part(name, str(each), reach.get(name, {})) for name, each in tree.get("parts", {}).items()}
-        return Profile(name=file.parent.name, parts=parts, **deployment)
+        return Profile.model_validate({"name": file.parent.name, "parts": parts, **deployment})
     except FileNotFoundError as error:
         there = sorted(each.parent.name for each in file.parent.parent.glob("*/profile.toml"))
         hint = f"there are: {', '.join(there)}" if there else "name the folder of the manifests: --from DIR"

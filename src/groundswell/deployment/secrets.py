@@ -60,4 +60,4 @@ async def ensure(source: str, together: Sequence[Secret]) -> bool:
 
 
 async def _create(source: str, each: Secret, *, dry: bool = False) -> bool:
-    return await create(source, each.namespace, each.name, each.values, type=each.type, dry=dry)
+    return await create(source, each.namespace, each.name, each.values, kind=each.type, dry=dry)

@@ -15,7 +15,7 @@ _HINT = "who makes Secrets needs the right to create them in that namespace"
 
 
 async def create(
-    source: str, namespace: str, name: str, values: Mapping[str, bytes], *, type: str = "Opaque", dry: bool = False
+    source: str, namespace: str, name: str, values: Mapping[str, bytes], *, kind: str = "Opaque", dry: bool = False
 ) -> bool:
     """Create a Secret, labelled as ours; False where there is one of that name. Raises Denied, Unavailable.
 
@@ -26,7 +26,7 @@ async def create(
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": name, "labels": {"app.kubernetes.io/part-of": "groundswell"}},
-        "type": type,
+        "type": kind,
         "data": {key: base64.b64encode(value).decode() for key, value in values.items()},
     }
     try:
