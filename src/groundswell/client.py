@@ -19,7 +19,20 @@ from typing import Any, Self
 import httpx2
 
 from groundswell.core.errors import GroundswellError, Unavailable, from_problem
-from groundswell.core.records import ENDED, Event, Evidence, NewRun, Prune, Pruning, Route, Run, Thread
+from groundswell.core.records import (
+    ENDED,
+    Choice,
+    Decision,
+    Event,
+    Evidence,
+    NewRun,
+    PendingCall,
+    Prune,
+    Pruning,
+    Route,
+    Run,
+    Thread,
+)
 
 SECONDS = 60.0
 QUIET_SECONDS = 45.0  # a stream says something every 15 s; one that is silent for longer is dead
@@ -146,6 +159,20 @@ class Client:
     async def calls(self, run: str) -> list[dict[str, Any]]:
         """The calls of a run with their results, in the order in which they were begun."""
         return await self._json("GET", f"/v1/runs/{run}/calls")
+
+    async def approvals(self, run: str = "") -> list[PendingCall]:
+        """What waits for a person in this tenant; of one run also what is decided."""
+        path = f"/v1/runs/{run}/approvals" if run else "/v1/approvals"
+        return [PendingCall.model_validate(call) for call in await self._json("GET", path)]
+
+    async def decide(self, pending: PendingCall, choice: Choice, *, reason: str = "") -> PendingCall:
+        """Approve or deny a call, or say whether an effect happened; the run goes on where it was.
+
+        It holds for the arguments that were shown, and for no others. Raises Conflict and Denied.
+        """
+        decision = Decision(call=pending.call, digest=pending.digest, choice=choice, reason=reason)
+        body = decision.model_dump(mode="json")
+        return PendingCall.model_validate(await self._json("POST", f"/v1/runs/{pending.run}/approvals", json=body))
 
     async def evidence(self, digest: str, *, run: str = "", source: str = "") -> Evidence:
         """The stored bytes behind a citation; 8 characters of the digest are enough."""

@@ -32,7 +32,7 @@ def create(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="What the key is for.")],
     caller: Annotated[str, typer.Option(help="Whom it stands for; by default its name.")] = "",
-    scope: Annotated[list[str] | None, typer.Option(help="runs, keys, admin; by default runs.")] = None,
+    scope: Annotated[list[str] | None, typer.Option(help="runs, approve, keys, admin; by default runs.")] = None,
     tenant: TenantOption = "",
     as_json: JsonOption = False,
 ) -> None:

@@ -22,6 +22,7 @@ class Agent:
     tools: frozenset[str]
     graph: "StateGraph[Any, Any, Any, Any]"
     limits: Limits = Limits()
+    effects: frozenset[str] = frozenset()  # tools that change something outside: only where `policy.toml` grants them
     arguments: dict[str, dict[str, ArgumentRule]] = field(default_factory=dict[str, dict[str, ArgumentRule]])
     sources: tuple[str, ...] = ()  # the kinds of source it looks at
     direct: bool = False  # only a caller that names it gets it: it is not listed, and the router never chooses it

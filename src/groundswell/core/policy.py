@@ -29,6 +29,8 @@ class Grant(Record):
     arguments: dict[str, dict[str, tuple[ArgumentRule, ...]]] = {}  # tool → argument → rules that must all hold
     schemes: tuple[str, ...] = ()  # of sources: `path`, `https`, …
     roots: tuple[str, ...] = ()  # folders below which `path:` sources may lie
+    writable: tuple[str, ...] = ()  # folders below which an effect may change a source
+    approve: tuple[str, ...] | None = None  # tools, or `effects`, that a person is asked about; None: as tools say
     domains: tuple[str, ...] = ()  # hosts a tool may reach; none by default
     sources: tuple[str, ...] = ()  # named by the local caller itself for this run: granted
     listed: dict[str, str] = {}  # kind → the one source that `policy.toml` gives this tenant
@@ -54,10 +56,11 @@ class ToolCall(Record):
 
 
 class SourceUse(Record):
-    """A run asks to look at a source."""
+    """A run asks to look at a source, or a call is about to change it."""
 
     kind: str
     source: str
+    write: bool = False
 
 
 Event = ToolCall | SourceUse

@@ -25,7 +25,7 @@ from groundswell.core.records import Narrowing, Record, SourceKind
 PREFIX = "GROUNDSWELL_"
 TENANT = r"^[a-z][a-z0-9-]{0,30}$"  # a tenant's name
 ModelRole = Literal["planner", "code", "small", "embed"]
-CallerScope = Literal["runs", "keys", "prune", "admin"]
+CallerScope = Literal["runs", "keys", "approve", "prune", "admin"]
 # of asymmetric keys alone: with a shared secret whoever checks tokens could make them
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519", "EdDSA"]
 
@@ -166,6 +166,7 @@ class Runs(Section):
     lease_seconds: float = Field(default=10.0, gt=0.1, description="After this a silent worker's runs are taken over.")
     at_once: int = Field(default=8, ge=1, description="Runs a worker moves at once.")
     token_seconds: int = Field(default=300, ge=5)
+    approval_seconds: float = Field(default=86_400, gt=0, description="A call that nobody approves ends its run then.")
     queued_per_tenant: int = Field(default=1000, ge=1, description="More are refused with 429.")
 
 
@@ -312,6 +313,9 @@ class TenantPolicy(Record):
     """
 
     tools: tuple[str, ...] | None = None
+    effects: tuple[str, ...] = ()  # tools that change something outside; an agent has only those named here
+    writable: tuple[str, ...] = ()  # folders below which they may
+    approve: tuple[str, ...] | None = None  # what a person is asked about: tools, or `effects`; unset: as tools say
     arguments: dict[str, dict[str, ArgumentRule]] = {}
     sources: dict[SourceKind, str] = {}  # given to this tenant: allowed as they stand, and its runs' defaults
     schemes: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 
 from groundswell.core.context import ToolContext
+from groundswell.core.records import SourceKind
 
 Probe = Callable[[ToolContext, dict[str, Any]], Awaitable[Any]]
 
@@ -26,10 +27,17 @@ class Tool:
     retries: int = 2  # of an idempotent call that was `Unavailable`; an effect is never retried here
     concurrency: int = 8  # at once, in one process
     bytes: int = 64_000  # of a reply, as JSON; what is over is read on behind its handle
-    approval: bool = False
-    probe: Probe | None = None  # of an effect: its value if it happened, else None
+    approval: bool = False  # a person is asked first, where `policy.toml` does not say otherwise
+    changes: SourceKind | None = None  # the source that an effect changes: policy must call it writable
+    # of an effect: its value if it happened, None if not; a Conflict where only a person can tell, with what to look at
+    probe: Probe | None = None
     repeatable: bool = False  # an effect whose target honours the idempotency key
     direct: bool = False  # only a caller may ask for it, as a run of one call: no node and no model
+
+    @property
+    def summary(self) -> str:
+        """The first line of its description."""
+        return self.description.partition("\n")[0]
 
     def schema(self) -> dict[str, Any]:
         """The JSON schema of its arguments."""
@@ -44,6 +52,7 @@ def tool(
     concurrency: int = 8,
     bytes: int = 64_000,
     approval: bool = False,
+    changes: SourceKind | None = None,
     probe: Probe | None = None,
     repeatable: bool = False,
     direct: bool = False,
@@ -71,6 +80,7 @@ def tool(
             concurrency=concurrency,
             bytes=bytes,
             approval=approval,
+            changes=changes,
             probe=probe,
             repeatable=repeatable,
             direct=direct,

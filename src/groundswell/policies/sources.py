@@ -22,6 +22,8 @@ def allowed_sources(use: SourceUse, grant: Grant) -> Verdict:
 
     A folder is judged by its text, `..` resolved: who opens it sees to it that no link leads out.
     """
+    if use.write:
+        return _writable(use, grant)
     if use.source in grant.sources or grant.listed.get(use.kind) == use.source:
         return ALLOW
     scheme = plain(use.source).partition(":")[0].lower()
@@ -70,6 +72,15 @@ def _is_at(address: tuple[str, str], pattern: str) -> bool:
     """Host and path each by its own pattern: no `*` of the one reaches into the other."""
     host, _, path = pattern.removeprefix("https://").partition("/")
     return is_listed(address[0], [host]) and fnmatchcase(address[1], "/" + path.rstrip("/").removesuffix(".git"))
+
+
+def _writable(use: SourceUse, grant: Grant) -> Verdict:
+    """Only a folder that `policy.toml` names: that somebody may look at it, or named it, is not enough."""
+    folder = _path(use.source, "path") if use.source.startswith("path:") else ""
+    if folder and any(_is_below(folder, root) for root in grant.writable):
+        return ALLOW
+    message = f"nothing in tenant {grant.tenant!r} may change {use.source}"
+    return deny("source_not_writable", message, _hint(grant, use, f'writable = ["{folder or "/folder"}"]'))
 
 
 def _host(use: SourceUse, grant: Grant) -> Verdict:

@@ -10,6 +10,15 @@ from groundswell.core.records import Limits, Narrowing, ToolSpec
 from groundswell.core.settings import PolicyFile, TenantPolicy
 from groundswell.core.tool import Tool
 
+EFFECTS = "effects"  # in `approve`: every tool that changes something
+
+
+def asks(tool: Tool, grant: Grant) -> bool:
+    """Whether a person is asked before a call is made."""
+    if grant.approve is None:
+        return tool.approval
+    return tool.name in grant.approve or (EFFECTS in grant.approve and tool.effect == "write")
+
 
 def narrowed(limits: Limits, by: Narrowing) -> Limits:
     """Limits, made smaller where a caller or a policy says so."""
@@ -32,6 +41,7 @@ def grant_for(
     """
     ruled = policy.tenants.get(tenant, TenantPolicy())
     tools = agent.tools if ruled.tools is None else agent.tools & frozenset(ruled.tools)
+    tools |= agent.effects & frozenset(ruled.effects)
     arguments: dict[str, dict[str, tuple[ArgumentRule, ...]]] = {}
     for rules in (agent.arguments, ruled.arguments):
         for name, of in rules.items():
@@ -46,6 +56,8 @@ def grant_for(
         arguments=arguments,
         schemes=ruled.schemes,
         roots=ruled.roots,
+        writable=ruled.writable,
+        approve=ruled.approve,
         domains=ruled.domains,
         sources=tuple(granted),
         listed={str(kind): source for kind, source in ruled.sources.items()},
@@ -74,7 +86,8 @@ def check_policy(policy: PolicyFile, tools: Mapping[str, Tool]) -> None:
     """Refuse a `policy.toml` that names a tool or an argument there is not: such a rule would guard nothing."""
     for tenant, ruled in policy.tenants.items():
         where = f"policy.toml, tenant {tenant!r}"
-        for name in (*(ruled.tools or ()), *ruled.arguments):
+        asked = (name for name in ruled.approve or () if name != EFFECTS)
+        for name in (*(ruled.tools or ()), *ruled.effects, *asked, *ruled.arguments):
             if name not in tools:
                 raise ConfigError("unknown_tool", f"{where}: there is no tool {name!r}", _nearest(name, tools))
         for name, rules in ruled.arguments.items():
@@ -105,7 +118,12 @@ def judge(policies: Iterable[Policy], event: Event, grant: Grant) -> Verdict:
 
 
 def offered(agent: Agent, tenant: str, policy: PolicyFile, catalogue: Mapping[str, Tool]) -> list[ToolSpec]:
-    """The tools an agent was granted that only read, as a model is told of them."""
+    """The tools an agent was granted, as a model is told of them: readers, and effects that policy names."""
     granted = [catalogue[name] for name in sorted(grant_for(agent, tenant, policy).tools) if name in catalogue]
-    tools = [tool for tool in granted if tool.effect == "read"]
-    return [ToolSpec(name=tool.name, description=tool.description, parameters=tool.schema()) for tool in tools]
+    tools = [tool for tool in granted if tool.effect == "read" or tool.name in agent.effects]
+    return [
+        ToolSpec(
+            name=tool.name, description=tool.description, parameters=tool.schema(), changes=tool.effect == "write"
+        )
+        for tool in tools
+    ]

@@ -10,6 +10,7 @@ from typing import Any
 
 from groundswell.backends.databases.calls import Cost, Journal, Place
 from groundswell.backends.databases.connections import OUTAGES
+from groundswell.backends.databases.runs import RunStore
 from groundswell.backends.models.chat import ChatModel, Endpoint
 from groundswell.backends.models.chat_assembly import Delta
 from groundswell.core.errors import ConfigError, Conflict, GroundswellError, Invalid, NotFound, Unavailable
@@ -35,6 +36,7 @@ from groundswell.runtime.keys import RunToken
 from groundswell.runtime.model_probe import probed
 from groundswell.runtime.model_text import Teller
 from groundswell.runtime.results import failure_of
+from groundswell.runtime.stoppable import RunStopped, Stoppable
 from groundswell.runtime.telemetry import count, span
 
 KIND = "model:"
@@ -104,6 +106,7 @@ class ModelCalls:
 
     def __init__(self, journal: Journal, models: Mapping[Role, Serving]) -> None:
         self.journal, self.models = journal, models
+        self.stoppable = Stoppable(RunStore(journal.database))
         self.flying: dict[tuple[Any, ...], asyncio.Task[Answered]] = {}
         self.settling: set[asyncio.Task[bool]] = set()
 
@@ -166,9 +169,7 @@ class ModelCalls:
         place = Place(token.tenant, token.run, token.epoch, ask)
         reserve = serving.cost(guess)
         seconds = serving.settings.seconds
-        attempt = await self.journal.begin(
-            place, before=None, effect=False, seconds=seconds, asks=False, reserve=reserve
-        )
+        attempt = await self.journal.begin(place, before=None, effect=False, seconds=seconds, reserve=reserve)
         if attempt is None:
             raise Conflict("relay_over", "this call was passed through already")
         counted, said, started = None, 0, time.monotonic()
@@ -203,7 +204,7 @@ class ModelCalls:
         place = Place(token.tenant, token.run, token.epoch, ask)
         reserve = serving.cost(Usage(prompt_tokens=1000, completion_tokens=1000))
         attempt = await self.journal.begin(
-            place, before=None, effect=False, seconds=serving.settings.seconds, asks=False, reserve=reserve
+            place, before=None, effect=False, seconds=serving.settings.seconds, reserve=reserve
         )
         if attempt is None:
             raise Conflict("test_over", "this test was made already")
@@ -225,9 +226,7 @@ class ModelCalls:
                 return Answered(state=standing.state, result=standing.result)
             reserve = serving.reserve(request)
             seconds = min(request.seconds or serving.settings.seconds, serving.settings.seconds)
-            attempt = await self.journal.begin(
-                place, before=standing, effect=False, seconds=seconds, asks=False, reserve=reserve
-            )
+            attempt = await self.journal.begin(place, before=standing, effect=False, seconds=seconds, reserve=reserve)
             if attempt is not None:
                 await self._make(serving, place, request, attempt, reserve)
 
@@ -237,7 +236,10 @@ class ModelCalls:
         teller = Teller(self.journal, place, attempt)
         with span(f"chat {serving.role}", "chat", attributes) as trace:
             try:
-                result, usage = await self._turn(serving, request, teller)
+                result, usage = await self.stoppable.done(place.run, self._turn(serving, request, teller))
+            except RunStopped:
+                result = ToolResult(status="error", code="cancelled", message="its run was asked to stop")
+                usage = Usage(prompt_tokens=request.estimated_tokens(), counted=False)
             finally:
                 await teller.close()
             trace.set("groundswell.model.status", result.status)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
+from groundswell.backends.databases.calls import SEEN
 from groundswell.backends.databases.evidence import Piece
 from groundswell.core.errors import Denied, GroundswellError, NotFound, ToolFailed
 from groundswell.core.records import Excerpt, ToolResult
@@ -26,6 +27,8 @@ def value_in(result: ToolResult, name: str, returns: type[T]) -> T:
         raise Denied(result.code, result.message, result.hint)
     if result.status not in ("ok", "no_data"):
         raise ToolFailed(result.code, result.message, result.hint)
+    if result.code == SEEN:
+        raise ToolFailed("no_value", f"{name}: {result.message}; what it returned is not known")
     return adapter.validate_python(result.value)
 
 

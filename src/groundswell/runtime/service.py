@@ -141,6 +141,7 @@ def scoped(scope: str) -> Callable[[Request], CallerToken]:
 
 
 Caller = Annotated[CallerToken, Depends(scoped("runs"))]
+Approver = Annotated[CallerToken, Depends(scoped("approve"))]
 PruningCaller = Annotated[CallerToken, Depends(scoped("prune"))]
 RunCaller = Annotated[RunToken, Depends(leased_run_of)]
 WorkerCaller = Annotated[WorkerToken, Depends(worker_of)]

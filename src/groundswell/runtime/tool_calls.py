@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from groundswell.backends.databases.calls import Cost, Journal, Place, Standing
 from groundswell.backends.databases.connections import OUTAGES
-from groundswell.backends.databases.evidence import EvidenceStore
+from groundswell.backends.databases.evidence import EvidenceStore, Piece
 from groundswell.backends.databases.runs import RunStore, Scope
 from groundswell.backends.documents.library import Desk
 from groundswell.backends.kube import clusters
@@ -30,10 +30,11 @@ from groundswell.core.records import Answered, Ask, ToolResult
 from groundswell.core.records.events import Denial
 from groundswell.core.tool import Tool
 from groundswell.runtime.breaker import Breaker
-from groundswell.runtime.grants import judge
+from groundswell.runtime.grants import asks, judge
 from groundswell.runtime.keys import RunToken
 from groundswell.runtime.results import STORED_AT_MOST, failure_of, result_of
 from groundswell.runtime.run_pages import Pages, allowing
+from groundswell.runtime.stoppable import RunStopped, Stoppable
 from groundswell.runtime.telemetry import failed_extension, span
 
 PROGRESS_SECONDS = 0.3
@@ -195,8 +196,11 @@ class ToolCalls:
         policies: Mapping[str, Policy],
         grant: Callable[[RunToken, Scope], Grant],
         outside: Outside,
+        *,
+        approval_seconds: float = 86_400,
     ) -> None:
         self.journal, self.runs, self.tools, self.policies = journal, runs, tools, policies
+        self.approval_seconds, self.stoppable = approval_seconds, Stoppable(runs)
         self.grant, self.outside = grant, outside
         self.flying: dict[tuple[Any, ...], asyncio.Task[Answered]] = {}
         self.opened: OrderedDict[str, RunRepo] = OrderedDict()  # by run
@@ -221,25 +225,26 @@ class ToolCalls:
         tool = self.tools.get(place.ask.kind)
         while True:
             standing = await self.journal.standing(place)
+            if standing is not None and standing.state == "unknown" and standing.decision == "happened":
+                await self.journal.believe(place, standing)
+                continue
             if standing is not None and standing.state not in ("intended", "approved"):
-                return Answered(state=standing.state, result=standing.result)
-            if (
-                standing is not None
-                and tool
-                and tool.effect == "write"
-                and standing.acting
-                and standing.state == "intended"
-            ):
+                return Answered(state=standing.state, result=standing.result or _not_approved(place, standing))
+            effect = tool is not None and tool.effect == "write"
+            if effect and standing is not None and standing.acting and standing.state == "intended":
                 await asyncio.sleep(DOUBT_SECONDS)  # its first attempt may still happen: too early to probe
                 continue
             scope = await self.runs.scope(place.tenant, place.run)
             grant = self.grant(token, scope)
-            if standing is None:
-                refusal = self._refusal(tool, place, grant, scope) or await self._astray(place, scope, grant)
+            if standing is None or standing.state == "approved":  # since it was asked for, policy may have changed
+                refusal = self._refusal(tool, place, grant, scope) or await self._astray(tool, place, scope, grant)
                 if refusal is not None:
                     await self.journal.refuse(place, *refusal)
                     continue
             assert tool is not None
+            if standing is None and asks(tool, grant):
+                await self.journal.ask(place, effect=effect, seconds=self.approval_seconds)
+                continue
             await self._make(tool, place, scope, standing, grant)
 
     def _refusal(
@@ -270,8 +275,21 @@ class ToolCalls:
             ), None
         return None
 
-    async def _astray(self, place: Place, scope: Scope, grant: Grant) -> tuple[ToolResult, Denial] | None:
-        """Why a source that lies where it may leads where it may not: by a link, or to a repository around it."""
+    async def _astray(
+        self, tool: Tool | None, place: Place, scope: Scope, grant: Grant
+    ) -> tuple[ToolResult, Denial] | None:
+        """Why a source that lies where it may leads where it may not: by a link, or to a repository around it.
+
+        One that is to be changed must be writable where it leads to.
+        """
+        changed = scope.sources.get(tool.changes, "") if tool is not None and tool.changes is not None else ""
+        if (
+            tool
+            and tool.changes
+            and changed
+            and (refusal := await self._unwritable(place, tool.changes, changed, grant))
+        ):
+            return refusal
         pages = scope.sources.get("pages", "")
         if pages.startswith("path:") and pages not in scope.granted:
             found = await asyncio.to_thread(lambda: f"path:{Path(pages.removeprefix('path:')).resolve()}")
@@ -286,6 +304,17 @@ class ToolCalls:
             return None  # there is nothing to look at: the tool says so
         return await self._outside_roots(place, "repo", found, grant)
 
+    async def _unwritable(self, place: Place, kind: str, source: str, grant: Grant) -> tuple[ToolResult, Denial] | None:
+        if kind == "repo":
+            try:
+                source = await self.outside.repos.located(source)
+            except GroundswellError:
+                return None  # there is nothing to change: the tool says so
+        writable = await asyncio.to_thread(lambda: [str(Path(root).resolve()) for root in grant.writable])
+        use = SourceUse(kind=kind, source=source, write=True)
+        verdict = judge(self.policies.values(), use, grant.model_copy(update={"writable": tuple(writable)}))
+        return None if verdict.allowed else _denied(place.ask.kind, verdict)
+
     async def _outside_roots(
         self, place: Place, kind: str, found: str, grant: Grant
     ) -> tuple[ToolResult, Denial] | None:
@@ -297,11 +326,9 @@ class ToolCalls:
     async def _make(self, tool: Tool, place: Place, scope: Scope, standing: Standing | None, grant: Grant) -> None:
         reserve = Cost(bytes=tool.bytes * STORED_AT_MOST)
         effect = tool.effect == "write"
-        attempt = await self.journal.begin(
-            place, before=standing, effect=effect, seconds=tool.seconds, asks=tool.approval, reserve=reserve
-        )
-        if attempt is None or (tool.approval and standing is None):
-            return  # somebody else was faster, or a person is asked first
+        attempt = await self.journal.begin(place, before=standing, effect=effect, seconds=tool.seconds, reserve=reserve)
+        if attempt is None:
+            return  # somebody else was faster
         started = time.monotonic()
         doubtful = effect and standing is not None and standing.state == "intended"
         reporter = _Reporter(self.journal, place, attempt)
@@ -309,14 +336,17 @@ class ToolCalls:
         context.allows, context.grant = allowing(self.policies.values(), grant, tool.name), grant
         with span(f"execute_tool {tool.name}", "execute_tool", {"gen_ai.tool.name": tool.name}) as trace:
             try:
-                outcome = await self._outcome(tool, place, context, doubtful)
+                work = self._outcome(tool, place, context, doubtful)
+                # an effect is not cut off: its outcome would not be known
+                result, pieces = await (work if effect else self.stoppable.done(place.run, work))
+            except OutcomeUnknown as doubt:
+                await self.journal.doubt(place, attempt, str(doubt), reserve)
+                return
+            except RunStopped:
+                result, pieces = ToolResult(status="error", code="cancelled", message="its run was asked to stop"), []
             finally:
                 await context.close()
                 await reporter.close()
-            if outcome is None:
-                await self.journal.doubt(place, attempt)
-                return
-            result, pieces = outcome
             trace.set("groundswell.tool.status", result.status)
             cost = Cost(bytes=sum(len(piece.text.encode()) for piece in pieces))
             took = time.monotonic() - started
@@ -329,16 +359,18 @@ class ToolCalls:
             self.opened.popitem(last=False)
         return opened
 
-    async def _outcome(self, tool: Tool, place: Place, context: CallContext, doubtful: bool) -> Any:
-        """The result and its evidence; None where nobody can say whether an effect happened."""
+    async def _outcome(
+        self, tool: Tool, place: Place, context: CallContext, doubtful: bool
+    ) -> tuple[ToolResult, list[Piece]]:
+        """The result and its evidence. Raises OutcomeUnknown where nobody can say whether an effect happened."""
         arguments = tool.arguments.model_validate(place.ask.arguments)
         values = {name: getattr(arguments, name) for name in type(arguments).model_fields}
         if doubtful and tool.probe is not None:
-            found = await tool.probe(context, values)
+            found = await _probed(tool, context, values)
             if found is not None:
                 return result_of(tool.returns.dump_python(found, mode="json"), tool.bytes, context.origin)
         elif doubtful and not tool.repeatable:
-            return None
+            raise OutcomeUnknown(f"{tool.name} was begun and never answered; look whether it happened: {tool.summary}")
         since = datetime.now(UTC)
         try:
             value = await self._within_limits(tool, context, values)
@@ -388,6 +420,38 @@ class ToolCalls:
                 message = f"{tool.name} failed: {type(error).__name__}"
                 raise ToolFailed("tool_crashed", message, "the platform's log has the traceback") from error
         raise AssertionError
+
+
+class OutcomeUnknown(Exception):
+    """Nobody can say whether an effect happened; the text says what to look at."""
+
+
+async def _probed(tool: Tool, context: CallContext, values: dict[str, Any]) -> Any:
+    """What an effect's probe finds: its value, or None where it did not happen."""
+    assert tool.probe is not None
+    try:
+        async with asyncio.timeout(max(context.remaining(), 0.0)):
+            return await tool.probe(context, values)
+    except GroundswellError as error:
+        if error.code in OUTAGES:
+            raise
+        raise OutcomeUnknown(error.message) from error
+    except TimeoutError as error:
+        message = f"{tool.name} was begun and never answered, and looking for what it did took too long"
+        raise OutcomeUnknown(message) from error
+    except Exception as error:  # an extension's code; recorded, and a person decides
+        failed_extension("tool", tool.name, error)
+        message = f"{tool.name} was begun and never answered, and looking for what it did failed"
+        raise OutcomeUnknown(f"{message}: {type(error).__name__}") from error
+
+
+def _not_approved(place: Place, standing: Standing) -> ToolResult | None:
+    """What an agent is told of a call that a person refused."""
+    if standing.state != "denied":
+        return None
+    message = f"{standing.decided_by} did not approve {place.ask.kind}"
+    hint = standing.note or "do without it"
+    return ToolResult(status="denied", code="not_approved", message=message, hint=hint)
 
 
 class _Reporter:

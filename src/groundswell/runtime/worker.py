@@ -159,8 +159,7 @@ class Work:
             return said.result
         if said.state in ("asked", "unknown"):
             interrupt({"waits_for": said.state, "tool": kind})  # resumed with None: the call's row is the answer
-        message = f"{kind} was not approved"
-        return ToolResult(status="denied", code="not_approved", message=message, hint="a person said no")
+        return ToolResult(status="denied", code="not_approved", message=f"{kind} was not approved")
 
     async def _asked(self, peer: Peer, path: str, ask: Ask) -> Answered:
         body = ask.model_dump()

@@ -25,7 +25,8 @@ async def opened(base: Base) -> AsyncGenerator[ModelCalls]:
     await database.open()
     calls = ModelCalls(Journal(database), served(base.settings.models, base.settings.egress))
     try:
-        yield calls
+        async with calls.stoppable.watching():
+            yield calls
     finally:
         for serving in calls.models.values():
             await serving.model.close()

@@ -55,8 +55,17 @@ async def opened(base: Base) -> AsyncGenerator[Tools]:
 
     try:
         async with outside(base, database) as reached:
-            tools, policies = discovery.tools(), discovery.policies()
-            yield Tools(ToolCalls(Journal(database), RunStore(database), tools, policies, grant, reached), reached)
+            calls = ToolCalls(
+                Journal(database),
+                RunStore(database),
+                discovery.tools(),
+                discovery.policies(),
+                grant,
+                reached,
+                approval_seconds=base.settings.runs.approval_seconds,
+            )
+            async with calls.stoppable.watching():
+                yield Tools(calls, reached)
     finally:
         await database.close()
 

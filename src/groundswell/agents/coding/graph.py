@@ -164,6 +164,7 @@ agent = Agent(
     tools=frozenset(
         {
             "code_search",
+            "diff_make",
             "file_read",
             "files_list",
             "module_outline",
@@ -176,6 +177,7 @@ agent = Agent(
             "traceback_resolve",
         }
     ),
+    effects=frozenset({"patch_branch"}),
     limits=Limits(steps=320, tool_calls=300, tokens=2_000_000, money=5.0, seconds=900),
     graph=graph,
     sources=("repo",),

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -55,6 +56,9 @@ class Standing:
     attempt: int
     acting: bool  # its attempt may still be under way
     result: ToolResult | None
+    decision: str = ""  # of a person, about an unknown outcome: `happened`
+    decided_by: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ class Cost:
     bytes: int = 0
 
 
+SEEN = "seen_by_a_person"  # of a result that has no value
+CHANGED = "its arguments have changed since"
 KEY = "run = %s AND task = %s AND kind = %s AND request_digest = %s AND n = %s"
 RESERVED = ("tool_calls", "tokens", "money", "bytes")
 
@@ -85,32 +91,33 @@ class Journal:
 
     async def standing(self, place: Place) -> Standing | None:
         """The row, if there is one."""
-        sql = f"""SELECT c.state, c.attempt, c.acting_until > clock_timestamp() AS acting, c.result, e.body
+        sql = f"""SELECT c.state, c.attempt, c.acting_until > clock_timestamp() AS acting, c.result, e.body,
+                         c.decision, c.decided_by, c.note
                   FROM calls c LEFT JOIN evidence e ON e.tenant = c.tenant AND e.digest = c.reply_digest
                   WHERE c.tenant = %s AND {KEY}"""
         row = await self.database.row(sql, place.tenant, *place.key)
         return _standing(row) if row else None
 
     async def begin(
-        self, place: Place, *, before: Standing | None, effect: bool, seconds: float, asks: bool, reserve: Cost
+        self, place: Place, *, before: Standing | None, effect: bool, seconds: float, reserve: Cost
     ) -> int | None:
         """Write down what is about to happen; returns the attempt, or None if another asker was faster.
 
         Raises EpochOver, LimitReached (`budget_…`) and Conflict (`diverged`: the same effect in other words).
         """
         attempt = before.attempt + 1 if before else 1
-        state: CallState = "asked" if before is None and asks else "intended"
-        facts = [self._begun(place, state, attempt)]
+        started = CallStarted(call=place.fact, tool=place.ask.kind, attempt=attempt, arguments=place.ask.arguments)
+        facts = [Fact(key=f"{place.fact}/started/{attempt}", body=started)]
         try:
             async with self.database.transaction() as connection:
                 await append(connection, place.run, place.epoch, facts)
                 if before is None:
-                    inserted = await self._insert(connection, place, effect, state, seconds)
-                    if not inserted:
+                    if not await self._insert(connection, place, effect, "intended", 1, seconds):
                         raise psycopg.Rollback
-                    await self._reserve(connection, place, reserve)
                 elif not await self._again(connection, place, attempt, seconds):
                     raise psycopg.Rollback
+                if before is None or before.state == "approved":  # what is only asked for has reserved nothing
+                    await self._reserve(connection, place, reserve)
                 self.database.appended(place.run, place.tenant, facts)
                 return attempt
         except psycopg.errors.UniqueViolation as error:
@@ -119,6 +126,41 @@ class Journal:
                 "diverged", message, "an effect keeps its place: make its calls one after another"
             ) from error
         return None
+
+    async def ask(self, place: Place, *, effect: bool, seconds: float) -> None:
+        """Ask a person whether a call may be made; what was asked for at the same place in other words is void.
+
+        Nothing happens where it is asked for already. Raises EpochOver.
+        """
+        call = place.fact
+        async with self.database.transaction() as connection:
+            sql = "SELECT clock_timestamp() + %s * interval '1 second' AS expires"
+            row = await (await connection.execute(sql, (seconds,))).fetchone()
+            assert row is not None
+            asked = Approval(
+                call=call, tool=place.ask.kind, state="asked", digest=place.request_digest, expires=row["expires"]
+            )
+            facts = [Fact(key=f"{call}/asked", body=asked)]
+            await append(connection, place.run, place.epoch, facts)
+            if not await self._insert(connection, place, effect, "asked", 0, 0, row["expires"]):
+                raise psycopg.Rollback
+            void = await self._void_others(connection, place) if effect else []
+            await append(connection, place.run, place.epoch, void)
+            self.database.appended(place.run, place.tenant, [*facts, *void])
+
+    async def _void_others(self, connection: Connection, place: Place) -> list[Fact]:
+        sql = """UPDATE calls SET state = 'denied', decided_by = 'groundswell'
+                 WHERE run = %s AND task = %s AND kind = %s AND n = %s AND request_digest <> %s
+                   AND state IN ('asked', 'approved')
+                 RETURNING request_digest"""
+        values = (place.run, place.ask.task, place.ask.kind, place.ask.n, place.request_digest)
+        facts: list[Fact] = []
+        for row in await (await connection.execute(sql, values)).fetchall():
+            digest = row["request_digest"]
+            call = f"{place.ask.task}/{place.ask.kind}/{digest[:16]}/{place.ask.n}"
+            body = Approval(call=call, tool=place.ask.kind, state="denied", digest=digest, reason=CHANGED)
+            facts.append(Fact(key=f"{call}/void", body=body))
+        return facts
 
     async def settle(
         self,
@@ -162,7 +204,9 @@ class Journal:
         facts.append(_finished(place, "done", 1, kept, 0, 0.0))
         async with self.database.transaction() as connection:
             await append(connection, place.run, place.epoch, facts)
-            if not await self._insert(connection, place, False, "intended", 0):
+            sql = f"UPDATE calls SET state = 'intended' WHERE {KEY} AND state = 'approved'"  # policy has changed since
+            approved = (await connection.execute(sql, place.key)).rowcount
+            if not approved and not await self._insert(connection, place, False, "intended", 1, 0):
                 raise psycopg.Rollback
             await self._reserve(connection, place, Cost())
             await self._unreserve(connection, place, Cost())
@@ -173,14 +217,34 @@ class Journal:
             await store(connection, place.tenant, place.run, [reply])
             self.database.appended(place.run, place.tenant, facts)
 
-    async def doubt(self, place: Place, attempt: int) -> None:
-        """Nobody can say whether an effect happened: a person must."""
-        facts = [_finished(place, "unknown", attempt, ToolResult(status="error", code="unknown_outcome"), 0, 0.0)]
+    async def doubt(self, place: Place, attempt: int, note: str, reserved: Cost) -> None:
+        """Nobody can say whether an effect happened: a person must, who is told what to look at."""
+        doubted = ToolResult(status="error", code="unknown_outcome", message=note)
+        facts = [_finished(place, "unknown", attempt, doubted, 0, 0.0)]
         async with self.database.transaction() as connection:
             await append(connection, place.run, None, facts)
-            sql = f"UPDATE calls SET state = 'unknown' WHERE {KEY} AND state = 'intended' AND attempt = %s"
-            if (await connection.execute(sql, (*place.key, attempt))).rowcount == 0:
+            sql = f"UPDATE calls SET state = 'unknown', note = %s WHERE {KEY} AND state = 'intended' AND attempt = %s"
+            if (await connection.execute(sql, (note, *place.key, attempt))).rowcount == 0:
                 raise psycopg.Rollback
+            await self._unreserve(connection, place, reserved)
+            self.database.appended(place.run, place.tenant, facts)
+
+    async def believe(self, place: Place, standing: Standing) -> None:
+        """A person has seen that an effect happened: the call is done, without the value it would have had."""
+        message = f"{standing.decided_by} has seen that it happened"
+        result = ToolResult(status="ok", code=SEEN, message=message)
+        reply = Piece(text=json.dumps(None), source=f"tool:{place.ask.kind}")
+        kept = result.model_copy(update={"digest": reply.digest})
+        facts = [_finished(place, "done", standing.attempt, kept, 0, 0.0)]
+        async with self.database.transaction() as connection:
+            await append(connection, place.run, place.epoch, facts)
+            sql = f"""UPDATE calls SET state = 'done', result = %s, reply_digest = %s, done_at = clock_timestamp()
+                      WHERE {KEY} AND state = 'unknown' AND decision = 'happened'"""
+            values = (Jsonb(kept.model_dump(mode="json")), reply.digest, *place.key)
+            if (await connection.execute(sql, values)).rowcount == 0:
+                raise psycopg.Rollback
+            await store(connection, place.tenant, place.run, [reply])
+            await connection.execute("UPDATE runs SET tool_calls = tool_calls + 1 WHERE id = %s", (place.run,))
             self.database.appended(place.run, place.tenant, facts)
 
     async def progress(self, place: Place, attempt: int, count: int, stage: str, done: int, total: int) -> None:
@@ -233,23 +297,25 @@ class Journal:
         rows = await self.database.rows(sql, tenant, run)
         return [Recorded(**{name: row[name] for name in names}, result=_standing(row).result) for row in rows]
 
-    def _begun(self, place: Place, state: CallState, attempt: int) -> Fact:
-        kind, call = place.ask.kind, place.fact
-        if state == "asked":
-            return Fact(key=f"{call}/asked", body=Approval(call=call, tool=kind, state="asked"))
-        started = CallStarted(call=call, tool=kind, attempt=attempt, arguments=place.ask.arguments)
-        return Fact(key=f"{call}/started/{attempt}", body=started)
-
-    async def _insert(self, connection: Connection, place: Place, effect: bool, state: str, seconds: float) -> bool:
+    async def _insert(
+        self,
+        connection: Connection,
+        place: Place,
+        effect: bool,
+        state: str,
+        attempt: int,
+        seconds: float,
+        expires: datetime | None = None,
+    ) -> bool:
         sql = """INSERT INTO calls (tenant, run, checkpoint_ns, checkpoint, task, kind, request_digest, n, effect,
-                                    state, attempt, epoch, acting_until, arguments)
-                 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 1, %s,
-                         clock_timestamp() + %s * interval '1 second', %s)
+                                    state, attempt, epoch, acting_until, arguments, expires)
+                 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
+                         clock_timestamp() + %s * interval '1 second', %s, %s)
                  ON CONFLICT (run, task, kind, request_digest, n) DO NOTHING"""
         ask = place.ask
         values = (
             *(place.tenant, place.run, ask.checkpoint_ns, ask.checkpoint, ask.task, ask.kind, place.request_digest),
-            *(ask.n, effect, state, place.epoch, seconds, Jsonb(ask.arguments)),
+            *(ask.n, effect, state, attempt, place.epoch, seconds, Jsonb(ask.arguments), expires),
         )
         return bool((await connection.execute(sql, values)).rowcount)
 
@@ -286,7 +352,8 @@ def _standing(row: Any) -> Standing:
     if row["result"] is not None:
         value = json.loads(row["body"]) if row["body"] is not None else None
         result = ToolResult.model_validate({**row["result"], "value": value})
-    return Standing(row["state"], row["attempt"], row["acting"], result)
+    decided = (row.get("decision", ""), row.get("decided_by", ""), row.get("note", ""))
+    return Standing(row["state"], row["attempt"], row["acting"], result, *decided)
 
 
 def _finished(place: Place, state: CallState, attempt: int, result: ToolResult, size: int, seconds: float) -> Fact:
@@ -301,4 +368,7 @@ def _finished(place: Place, state: CallState, attempt: int, result: ToolResult, 
         seconds=round(seconds, 4),
         message=result.message,
     )
-    return Fact(key=f"{place.fact}/{state}", body=body)
+    again = (
+        f"/{attempt}" if state == "unknown" else ""
+    )  # a person may send an effect out again, and it may stay unknown
+    return Fact(key=f"{place.fact}/{state}{again}", body=body)

@@ -7,9 +7,17 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from groundswell.backends.databases.connections import Database, append
+from groundswell.backends.databases.decisions import DOUBTED
 from groundswell.backends.databases.runs import as_run
 from groundswell.core.records import Fact, Run
 from groundswell.core.records.events import Answered, RunChanged
+
+CLAIMABLE = """(r.status = 'queued'
+      OR r.status = 'running' AND (w.alive_until IS NULL OR w.alive_until < clock_timestamp()
+                                   OR w.id = %(me)s AND r.id <> ALL(%(held)s)))
+    AND (r.status = 'running' OR NOT EXISTS (
+         SELECT FROM runs e WHERE e.tenant = r.tenant AND e.thread = r.thread AND (e.created, e.id) < (r.created, r.id)
+            AND e.status IN ('queued', 'running', 'waiting')))"""
 
 
 @dataclass(frozen=True)
@@ -50,25 +58,35 @@ class Leases:
             await connection.execute("DELETE FROM workers WHERE id = %s", (self.worker,))
 
     async def claim(self, limit: int, held: Sequence[str]) -> list[Lease]:
-        """Lease what is queued, what a dead worker had, and what this one lost hold of; oldest first.
+        """Lease what is queued, what a dead worker had, and what this one lost hold of.
 
-        A run waits for the earlier ones of its thread.
+        The tenant with the fewest runs under way has the next turn; within a tenant the oldest run has. A run waits for
+        the earlier ones of its thread.
         """
         if limit < 1:
             return []
-        sql = """UPDATE runs SET worker = %(me)s, epoch = epoch + 1, status = 'running',
-                        started = coalesce(started, clock_timestamp())
+        sql = f"""WITH RECURSIVE tenants (tenant) AS (
+                    SELECT min(tenant) FROM runs WHERE status IN ('queued', 'running')
+                    UNION ALL
+                    SELECT (SELECT min(r.tenant) FROM runs r
+                            WHERE r.status IN ('queued', 'running') AND r.tenant > t.tenant)
+                    FROM tenants t WHERE t.tenant IS NOT NULL),
+                  turns AS (
+                    SELECT c.id, busy.runs + row_number() OVER (PARTITION BY t.tenant ORDER BY c.created, c.id) AS turn
+                    FROM tenants t,
+                    LATERAL (SELECT count(*) AS runs FROM runs b
+                             WHERE b.tenant = t.tenant AND b.status = 'running') busy,
+                    LATERAL (SELECT r.id, r.created FROM runs r LEFT JOIN workers w ON w.id = r.worker
+                             WHERE r.tenant = t.tenant AND {CLAIMABLE}
+                             ORDER BY r.created, r.id LIMIT 4 * %(limit)s) c)
+                 UPDATE runs SET worker = %(me)s, epoch = epoch + 1, status = 'running', reason = '',
+                        started = coalesce(started, clock_timestamp()), parked = NULL,
+                        waited = waited + coalesce(extract(epoch FROM clock_timestamp() - parked)::float8, 0)
                  WHERE id IN (
-                   SELECT r.id FROM runs r LEFT JOIN workers w ON w.id = r.worker
-                   WHERE (r.status = 'queued'
-                          OR r.status = 'running' AND (w.alive_until IS NULL OR w.alive_until < clock_timestamp()
-                                                       OR w.id = %(me)s AND r.id <> ALL(%(held)s)))
-                     AND (r.status = 'running' OR NOT EXISTS (
-                          SELECT FROM runs e WHERE e.tenant = r.tenant AND e.thread = r.thread
-                             AND (e.created, e.id) < (r.created, r.id)
-                             AND e.status IN ('queued', 'running', 'waiting')))
-                   ORDER BY r.created LIMIT %(limit)s FOR UPDATE OF r SKIP LOCKED)
-                 RETURNING *, extract(epoch FROM clock_timestamp() - started)::float8 AS used"""
+                   SELECT r.id FROM turns JOIN runs r ON r.id = turns.id LEFT JOIN workers w ON w.id = r.worker
+                   WHERE {CLAIMABLE}
+                   ORDER BY turns.turn, r.created LIMIT %(limit)s FOR UPDATE OF r SKIP LOCKED)
+                 RETURNING *, extract(epoch FROM clock_timestamp() - started)::float8 - waited AS used"""
         stored: list[tuple[Lease, list[Fact]]] = []
         async with self.database.transaction() as connection:
             values = {"me": self.worker, "limit": limit, "held": list(held)}
@@ -102,14 +120,18 @@ class Leases:
         self.database.appended(run.id, run.tenant, facts)
 
     async def park(self, run: Run) -> None:
-        """A node waits for a person: the run waits too, unless the person was faster."""
+        """A node waits for a person: the run waits too, unless the person was faster. Raises EpochOver."""
+        sql = f"""UPDATE runs SET (status, reason) = (
+                    SELECT CASE WHEN bool_or(state = 'asked') OR bool_or({DOUBTED}) THEN 'waiting' ELSE 'queued' END,
+                           CASE WHEN bool_or(state = 'asked') THEN 'approval' WHEN bool_or({DOUBTED}) THEN 'outcome'
+                                ELSE '' END
+                    FROM calls WHERE run = runs.id), parked = clock_timestamp()
+                  WHERE id = %s RETURNING status, reason"""
         async with self.database.transaction() as connection:
             await append(connection, run.id, run.epoch, [])
-            sql = """UPDATE runs SET (status, reason) = (
-                       SELECT CASE WHEN bool_or(state = 'asked') THEN 'waiting' WHEN bool_or(state = 'unknown')
-                                   THEN 'waiting' ELSE 'queued' END,
-                              CASE WHEN bool_or(state = 'asked') THEN 'approval' WHEN bool_or(state = 'unknown')
-                                   THEN 'outcome' ELSE '' END
-                       FROM calls WHERE run = runs.id) WHERE id = %s"""
-            await connection.execute(sql, (run.id,))
-        self.database.bell.ring()
+            row = await (await connection.execute(sql, (run.id,))).fetchone()
+            assert row is not None
+            body = RunChanged(status=row["status"], reason=row["reason"], epoch=run.epoch)
+            facts = [Fact(key=f"parked/{run.epoch}", body=body)]
+            await append(connection, run.id, None, facts)
+        self.database.appended(run.id, run.tenant, facts)

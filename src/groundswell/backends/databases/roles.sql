@@ -22,7 +22,7 @@ GRANT INSERT ON runs, threads, idempotency, events TO groundswell_router;
 GRANT UPDATE ON threads TO groundswell_router;
 GRANT INSERT, DELETE ON workers TO groundswell_router;
 GRANT UPDATE (last_event, steps, status, reason, epoch, cancelling, answer, error, ended) ON runs TO groundswell_router;
-GRANT UPDATE (state) ON calls TO groundswell_router;
+GRANT UPDATE (state, decision, decided_by, note) ON calls TO groundswell_router;
 -- Retention: the router prunes what is its runs'.
 GRANT UPDATE (pruned) ON runs TO groundswell_router;
 GRANT UPDATE (arguments) ON calls TO groundswell_router;
@@ -37,7 +37,7 @@ GRANT USAGE ON SCHEMA langgraph TO groundswell_agents;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA langgraph TO groundswell_agents;
 GRANT INSERT, UPDATE, DELETE ON workers TO groundswell_agents;
 GRANT INSERT ON events TO groundswell_agents;
-GRANT UPDATE (worker, epoch, status, reason, mode, last_event, steps, answer, error, started, ended) ON runs TO groundswell_agents;
+GRANT UPDATE (worker, epoch, status, reason, mode, last_event, steps, answer, error, started, ended, parked, waited) ON runs TO groundswell_agents;
 
 GRANT INSERT ON events TO groundswell_tools, groundswell_models;
 GRANT UPDATE (last_event, steps, tool_calls, tokens, money, bytes, reserved_tool_calls, reserved_tokens, reserved_money, reserved_bytes) ON runs TO groundswell_tools, groundswell_models;

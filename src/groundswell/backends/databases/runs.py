@@ -66,10 +66,11 @@ class RunStore:
         async with self.database.transaction() as connection:
             if (first := await self._first(connection, new)) is not None:
                 return first
-            await self._admit(connection, new)
+            # first: it locks the thread, so that of two runs at once one sees the other
             sql = """INSERT INTO threads (tenant, id, title) VALUES (%s, %s, %s)
                      ON CONFLICT (tenant, id) DO UPDATE SET updated = clock_timestamp()"""
             await connection.execute(sql, (new.tenant, new.thread, title_of(new.request.input)))
+            interrupted = await self._admit(connection, new)
             sql = """INSERT INTO runs (id, tenant, thread, agent, caller, input, call, sources, granted, budget, route,
                                        subject)
                      VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
@@ -90,6 +91,8 @@ class RunStore:
             if ending is not None:
                 await conclude(connection, new.tenant, new.id, ending, answered=ending.error is None)
             row = await (await connection.execute("SELECT * FROM runs WHERE id = %s", (new.id,))).fetchone()
+        for run, stopped in interrupted.items():
+            self.database.appended(run, new.tenant, stopped)
         self.database.appended(new.id, new.tenant, facts)
         return as_run(row)
 
@@ -112,19 +115,22 @@ class RunStore:
             raise Conflict("idempotency_mismatch", message, "use a new key for a new request")
         return as_run(row)
 
-    async def _admit(self, connection: Connection, new: Accepted) -> None:
+    async def _admit(self, connection: Connection, new: Accepted) -> dict[str, list[Fact]]:
+        """Refuse what the queue or the thread has no room for; the runs that were asked to stop for it."""
         sql = "SELECT count(*) AS open FROM runs WHERE tenant = %s AND status = 'queued'"
         row = await (await connection.execute(sql, (new.tenant,))).fetchone()
         if row and row["open"] >= new.queued_at_most:
             raise LimitReached("queue_full", f"{row['open']} runs are queued already", "ask again later", retry_after=5)
-        sql = """SELECT id FROM runs WHERE tenant = %s AND thread = %s AND status IN ('queued', 'running', 'waiting')"""
+        if new.request.on_busy == "enqueue":
+            return {}
+        # in order, and locked: none of them ends in between
+        sql = """SELECT id FROM runs WHERE tenant = %s AND thread = %s AND status IN ('queued', 'running', 'waiting')
+                 ORDER BY created, id FOR UPDATE"""
         busy = [row["id"] for row in await (await connection.execute(sql, (new.tenant, new.thread))).fetchall()]
         if busy and new.request.on_busy == "reject":
             hint = "wait for it, or send on_busy=enqueue"
             raise Conflict("thread_busy", f"thread {new.thread} is busy with run {busy[0]}", hint)
-        if busy and new.request.on_busy == "interrupt":
-            for run in busy:
-                await self._cancel(connection, new.tenant, run)
+        return {run: await self._cancel(connection, new.tenant, run) for run in busy}
 
     async def get(self, tenant: str, run: str) -> Run:
         """A run of this tenant; raises NotFound."""
@@ -161,6 +167,11 @@ class RunStore:
         """What a run of one call calls."""
         row = await self.database.row("SELECT call FROM runs WHERE tenant = %s AND id = %s", tenant, run)
         return row["call"] if row else None
+
+    async def stopped(self, runs: Sequence[str]) -> set[str]:
+        """Those of some runs that are asked to stop, or have ended."""
+        sql = "SELECT id FROM runs WHERE id = ANY(%s) AND (cancelling OR ended IS NOT NULL)"
+        return {row["id"] for row in await self.database.rows(sql, list(runs))}
 
     async def leased(self, run: str, epoch: int, worker: str) -> Run | None:
         """The run that a living worker holds in an epoch, by PostgreSQL's clock."""
@@ -240,7 +251,9 @@ def as_run(row: DictRow | None) -> Run:
     spent = {name: row[name] for name in ("steps", "tool_calls", "tokens", "money", "bytes")}
     if row["started"]:
         until = row["ended"] or datetime.now(row["started"].tzinfo)
-        spent["seconds"] = round((until - row["started"]).total_seconds(), 3)
+        if row["parked"]:
+            until = row["parked"]  # it waits for a person
+        spent["seconds"] = round((until - row["started"]).total_seconds() - row["waited"], 3)
     names = Run.model_fields.keys() - {"spent"}
     return Run.model_validate({name: row[name] for name in names} | {"spent": spent})
 

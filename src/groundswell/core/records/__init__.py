@@ -1,7 +1,18 @@
 """The nouns of the platform, as frozen pydantic models."""
 
 from groundswell.core.records.base import Record
-from groundswell.core.records.calls import Answered, Ask, Call, CallState, Recorded, ResultStatus, ToolResult
+from groundswell.core.records.calls import (
+    Answered,
+    Ask,
+    Call,
+    CallState,
+    Choice,
+    Decision,
+    PendingCall,
+    Recorded,
+    ResultStatus,
+    ToolResult,
+)
 from groundswell.core.records.cluster import (
     Blind,
     ClusterEvidence,
@@ -88,11 +99,13 @@ __all__ = [
     "ChatMessage",
     "ChatReply",
     "ChatRequest",
+    "Choice",
     "Citation",
     "Claim",
     "ClusterEvidence",
     "Collection",
     "Coverage",
+    "Decision",
     "Document",
     "Event",
     "Evidence",
@@ -123,6 +136,7 @@ __all__ = [
     "PageHit",
     "Part",
     "Passage",
+    "PendingCall",
     "Probed",
     "Problem",
     "Profile",

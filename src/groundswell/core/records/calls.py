@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any, Literal
 
+from pydantic import Field
+
 from groundswell.core.records.base import Record
 
 CallState = Literal["asked", "approved", "denied", "intended", "done", "unknown"]
@@ -41,6 +43,35 @@ class Answered(Record):
 
     state: CallState
     result: ToolResult | None = None
+
+
+Choice = Literal["approve", "deny", "happened", "did_not_happen"]
+
+
+class PendingCall(Record):
+    """A call that waits, or waited, for a person: may it be made, or did it happen?"""
+
+    run: str
+    agent: str
+    call: str
+    tool: str
+    arguments: dict[str, Any]
+    digest: str  # of the arguments; a decision names it, so that nobody decides about what they did not see
+    state: CallState
+    waits_for: Literal["approval", "outcome", ""] = ""  # "": it is decided
+    note: str = ""  # of an outcome: what to look at; of a denial: why
+    asked: datetime
+    expires: datetime | None = None
+    decided_by: str = ""
+
+
+class Decision(Record):
+    """What a person says about one call of a run."""
+
+    call: str = Field(max_length=300)
+    digest: str = Field(min_length=64, max_length=64, description="Of the arguments, as they were shown.")
+    choice: Choice
+    reason: str = Field(default="", max_length=500, description="The agent is told, where a call is denied.")
 
 
 class Call(Record):

@@ -122,14 +122,17 @@ class Denial(Record):
 
 
 class Approval(Record):
-    """A person is asked, or has answered."""
+    """A person is asked whether a call may be made, or has said what is to become of one."""
 
     kind: Literal["approval"] = "approval"
     version: Literal[1] = 1
     call: str
     tool: str
-    state: CallState
+    state: CallState  # `asked`; after a decision `approved`, `denied`, or `done` (it happened)
     by: str = ""
+    digest: str = ""  # of the arguments: what is approved is this call and no other
+    expires: datetime | None = None
+    reason: str = ""
 
 
 class Pruned(Record):

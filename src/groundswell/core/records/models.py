@@ -27,6 +27,7 @@ class ToolSpec(Record):
     name: str
     description: str = ""
     parameters: dict[str, Any] = {"type": "object", "properties": {}}
+    changes: bool = Field(default=False, exclude=True)  # something outside; a model is told so in words
 
 
 class ChatMessage(Record):

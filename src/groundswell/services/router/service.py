@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from groundswell.backends.databases.calls import Journal
 from groundswell.backends.databases.connections import Database
+from groundswell.backends.databases.decisions import Decisions
 from groundswell.backends.databases.events import EventLog
 from groundswell.backends.databases.evidence import EvidenceStore
 from groundswell.backends.databases.retention import RetentionStore
@@ -51,7 +52,7 @@ from groundswell.runtime.run_export import exported
 from groundswell.runtime.run_file import lines
 from groundswell.runtime.service import Caller, PruningCaller, Service, WorkerCaller, opened_of
 from groundswell.runtime.sse import stream
-from groundswell.services.router import relays
+from groundswell.services.router import approvals, relays
 from groundswell.services.router.choice import BEYOND, Chooser
 from groundswell.services.router.meanings import Meanings
 from groundswell.services.router.requests import routed
@@ -76,6 +77,7 @@ class Router:
     tools: dict[str, Tool]
     chooser: Chooser
     pruner: Pruner
+    decisions: Decisions
 
     def grant(self, agent: Agent, caller: CallerToken, granted: tuple[str, ...] = ()) -> Grant:
         """What an agent may do for a caller."""
@@ -184,6 +186,8 @@ async def opened(base: Base) -> AsyncGenerator[Router]:
     meanings = Meanings(base.embedder.taken(base.settings, base.data).embedder)
     pruner = Pruner(RetentionStore(database), base.settings.retention)
     pruning = asyncio.create_task(pruner.serve(), name="retention")
+    decisions = Decisions(database)
+    expiring = asyncio.create_task(approvals.expired(decisions), name="expire approvals")
     try:
         yield Router(
             base,
@@ -200,10 +204,12 @@ async def opened(base: Base) -> AsyncGenerator[Router]:
                 base.settings.router.threshold,
             ),
             pruner,
+            decisions,
         )
     finally:
-        pruning.cancel()
-        await asyncio.gather(pruning, return_exceptions=True)
+        for task in (expiring, pruning):
+            task.cancel()
+        await asyncio.gather(expiring, pruning, return_exceptions=True)
         await base.embedder.given_back()
         await database.close()
 
@@ -496,5 +502,10 @@ async def ready(router: Router) -> dict[str, str]:
 
 
 service = Service(
-    name="router", namespace="ai-router", routes=routes, more=(internal, relays.internal), opened=opened, check=ready
+    name="router",
+    namespace="ai-router",
+    routes=routes,
+    more=(approvals.routes, internal, relays.internal),
+    opened=opened,
+    check=ready,
 )
