@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from groundswell.core.ports import Cluster, Documents, MetricsStore, Repo, Vectors, Web, Workers
+from groundswell.core.ports import Cluster, Documents, MetricsStore, Repo, Vectors, Web, Workers, Workspace
 from groundswell.core.records import ChatReply, ChatRequest, Evidence, ModelView, Role, Run, ToolResult, ToolSpec, Turn
 
 T = TypeVar("T")
@@ -110,6 +110,10 @@ class ToolContext(Protocol):
 
     async def repo(self) -> Repo:
         """The run's repository, opened and indexed as far as it is by now."""
+        ...
+
+    async def workspace(self) -> Workspace:
+        """The commit of the run's repository, to change."""
         ...
 
     async def cluster(self) -> Cluster:

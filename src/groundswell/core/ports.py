@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from groundswell.core.records.base import Record
+from groundswell.core.records.changes import Branch, Diff, Edit
 from groundswell.core.records.cluster import ClusterEvidence, Metrics, ObjectRow
 from groundswell.core.records.code import Coverage, FileSlice, Frame, Hit, Outline, Reference, Symbol
 from groundswell.core.records.evidence import Excerpt
@@ -65,6 +66,24 @@ class Repo(Protocol):
 
     async def coverage(self) -> Coverage:
         """What the index covers now."""
+        ...
+
+
+class Workspace(Protocol):
+    """The commit of a repository, and what can be made of it."""
+
+    base: str  # the commit
+
+    async def diff(self, edits: Sequence[Edit]) -> Diff:
+        """A unified diff of edits against the commit; raises ToolFailed for one that Git would not apply exactly."""
+        ...
+
+    async def branch(self, patch: str, branch: str, message: str, key: str) -> Branch:
+        """Commit a patch on a new branch; under the same key it is made once. Raises ToolFailed and Conflict."""
+        ...
+
+    async def branched(self, branch: str, key: str) -> Branch | None:
+        """The branch that was made under a key, or None. Raises Conflict where only a person can tell."""
         ...
 
 

@@ -5,6 +5,7 @@ import itertools
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +26,7 @@ from groundswell.backends.prometheus.client import Prometheus
 from groundswell.backends.web.access import WebAccess
 from groundswell.core.errors import Denied, GroundswellError, NotFound, ToolFailed, Unavailable
 from groundswell.core.policy import Grant, Policy, SourceUse, ToolCall, Verdict, deny
-from groundswell.core.ports import Cluster, MetricsStore, Repo, Vectors, Workers
+from groundswell.core.ports import Cluster, MetricsStore, Repo, Vectors, Workers, Workspace
 from groundswell.core.records import Answered, Ask, ToolResult
 from groundswell.core.records.events import Denial
 from groundswell.core.tool import Tool
@@ -52,6 +53,10 @@ class Repos(Protocol):
 
     async def located(self, source: str) -> str:
         """What a source leads to, links followed."""
+        ...
+
+    def workspace(self, source: str, *, granted: bool) -> AbstractAsyncContextManager[Workspace]:
+        """The commit of a repository, to change."""
         ...
 
 
@@ -109,11 +114,7 @@ class CallContext:
 
     async def repo(self) -> Repo:
         """The run's repository, as it was when the run first looked at it."""
-        source = self.scope.sources.get("repo", "")
-        if not source:
-            raise ToolFailed(
-                "no_source", "this run looks at no repository", "name one: --repo PATH or --source repo=URL"
-            )
+        source = self._repo_source()
         async with self.opened.lock:
             if self.opened.repo is None:
                 granted = source in self.scope.granted or self.grant.listed.get("repo") == source
@@ -122,6 +123,11 @@ class CallContext:
                 )
         self.origin = f"{source}@{self.opened.repo.revision}"
         return self.opened.repo
+
+    def _repo_source(self) -> str:
+        if source := self.scope.sources.get("repo", ""):
+            return source
+        raise ToolFailed("no_source", "this run looks at no repository", "name one: --repo PATH or --source repo=URL")
 
     @property
     def web(self) -> WebAccess:
@@ -132,6 +138,16 @@ class CallContext:
     def documents(self) -> Desk:
         """The tenant's collections."""
         return self.outside.pages.desk(self.grant, self.scope, self.web, self.progress, self.deadline)
+
+    async def workspace(self) -> Workspace:
+        """The commit of the run's repository, to change; what is made on the way is removed when the call is over."""
+        source = self._repo_source()
+        stack = AsyncExitStack()
+        opening = self.outside.repos.workspace(source, granted=source in self.scope.granted)
+        workspace = await stack.enter_async_context(opening)
+        self.closers.append(stack.aclose)
+        self.origin = f"{source}@{workspace.base[:12]}"
+        return workspace
 
     async def cluster(self) -> Cluster:
         """The run's cluster; closed when the call is over."""

@@ -107,6 +107,7 @@ async def run(
     *,
     seconds: float,
     folder: Path | None = None,
+    given: bytes = b"",
     limit: int = 64 << 20,
     allowed: Sequence[int] = (0,),
     watch: Callable[[], str] | None = None,
@@ -118,7 +119,7 @@ async def run(
     """
     process = await asyncio.create_subprocess_exec(
         *command,
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE if given else asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=dict(env),
@@ -132,6 +133,8 @@ async def run(
         asyncio.create_task(_bounded(process.stderr, 1 << 16, keep=True)),
     ]
     tasks = [*reading, *([asyncio.create_task(_watch(watch))] if watch is not None else [])]
+    if process.stdin is not None:
+        tasks.append(asyncio.create_task(_fed(process.stdin, given)))
     try:
         async with asyncio.timeout(seconds):
             await _until_read(reading, tasks)
@@ -148,6 +151,16 @@ async def run(
         lines = problems.decode(errors="replace").strip().splitlines() or ["no message"]
         raise ToolFailed("git_failed", f"git {_verb(command)}: {lines[-1][:300]}")
     return status, output
+
+
+async def _fed(stream: asyncio.StreamWriter, given: bytes) -> bytes:
+    """Write what a command reads; one that reads no more has said why on its standard error."""
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        stream.write(given)
+        await stream.drain()
+        stream.close()
+        await stream.wait_closed()
+    return b""
 
 
 async def _until_read(reading: "Sequence[asyncio.Task[bytes]]", tasks: "Sequence[asyncio.Task[bytes]]") -> None:
@@ -240,7 +253,7 @@ def _linked(marker: Path) -> Path:
 
 def shadow(git_dir: Path, work_tree: Path | None) -> Shadow:
     """Make a Git directory of ours over another; the caller removes its `folder`."""
-    common = _common(git_dir)
+    common = common_of(git_dir)
     if not (common / "objects").is_dir():
         raise NotFound("not_a_repository", f"{common} has no objects", "Name a complete Git repository.")
     head = _resolve_head(git_dir, common)
@@ -267,7 +280,7 @@ def shadow(git_dir: Path, work_tree: Path | None) -> Shadow:
     )
 
 
-def _common(git_dir: Path) -> Path:
+def common_of(git_dir: Path) -> Path:
     """Where a linked work tree's objects and branches are."""
     pointer = git_dir / "commondir"
     if pointer.is_file():

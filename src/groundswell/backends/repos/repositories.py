@@ -5,6 +5,7 @@ import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -17,6 +18,7 @@ from groundswell.backends.repos.repository import IndexedRepo
 from groundswell.backends.repos.searching import Searcher
 from groundswell.backends.repos.source import CloneLimits, drop_clones, located, open_tree
 from groundswell.backends.repos.trees import Tree
+from groundswell.backends.repos.workspace import GitWorkspace, workspace
 from groundswell.core.ports import CollectionInfo, Embedder, Vectors, Workers
 
 _KEPT = 6  # indexes in memory
@@ -100,6 +102,10 @@ class Repositories:
     async def located(self, source: str) -> str:
         """What a source leads to: of a folder, the repository that it lies in, links followed. Raises NotFound."""
         return await asyncio.to_thread(located, source)
+
+    def workspace(self, source: str, *, granted: bool = False) -> AbstractAsyncContextManager[GitWorkspace]:
+        """The commit of a repository, to change."""
+        return workspace(source, self._cache, self._clone, granted=granted)
 
     async def embedded(self, source: str, *, tenant: str) -> None:
         """Wait until a repository that was opened has all its dense vectors."""

@@ -52,6 +52,7 @@ class Tree(Protocol):
 
     name: str
     origin: str  # where it is, once and for all: what it is known by in stores
+    shadow: git.Shadow
     stale: str  # of a clone that could not be fetched anew: what is not known of it, and why; else ""
 
     @property
@@ -192,7 +193,7 @@ class WorkTree:
         self.origin = f"path:{top}"
         self.stale = ""
         self.reader = WorkTreeReader(str(top))
-        self._shadow = shadow
+        self.shadow = shadow
         self._top = top
         weakref.finalize(self, shutil.rmtree, shadow.folder, ignore_errors=True)
 
@@ -236,7 +237,7 @@ class WorkTree:
             if entry is not None:
                 is_dirty = True
                 entries[path] = entry
-        head = self._shadow.head[:12]
+        head = self.shadow.head[:12]
         return Listing(f"{head}+dirty" if is_dirty else head, list(entries.values()), skipped)
 
     def _entry(self, path: str, blob: str) -> Entry | None:
@@ -256,25 +257,25 @@ class WorkTree:
         except (NotFound, ToolFailed):
             return "unreadable"
         content = b"blob %d\0" % len(data) + data
-        if len(self._shadow.head) == 64:
+        if len(self.shadow.head) == 64:
             return hashlib.sha256(content).hexdigest()
         return hashlib.sha1(content, usedforsecurity=False).hexdigest()
 
     def _excludes(self) -> list[str]:
-        exclude = [f"--exclude-from={self._shadow.exclude}"] if self._shadow.exclude else []
+        exclude = [f"--exclude-from={self.shadow.exclude}"] if self.shadow.exclude else []
         return ["--exclude-per-directory=.gitignore", *exclude]
 
     async def _differs_from_head(self) -> bool:
-        if self._shadow.head == git.UNBORN:
+        if self.shadow.head == git.UNBORN:
             return False
         command = git.arguments("diff-index", "--cached", "--quiet", "--no-ext-diff", "HEAD")
         status, _ = await git.run(
-            command, self._shadow.environment(), seconds=_GIT_SECONDS, folder=self._top, allowed=(0, 1, 128)
+            command, self.shadow.environment(), seconds=_GIT_SECONDS, folder=self._top, allowed=(0, 1, 128)
         )
         return status == 1
 
     async def _git(self, *words: str) -> bytes:
-        env = self._shadow.environment()
+        env = self.shadow.environment()
         _, output = await git.run(git.arguments(*words), env, seconds=_GIT_SECONDS, folder=self._top)
         return output
 
@@ -285,7 +286,7 @@ class CommitTree:
     def __init__(self, name: str, origin: str, shadow: git.Shadow, stale: str = "") -> None:
         self.name, self.origin, self.stale = name, origin, stale
         self.reader = ObjectReader(shadow.environment())
-        self._shadow = shadow
+        self.shadow = shadow
         weakref.finalize(self, shutil.rmtree, shadow.folder, ignore_errors=True)
 
     def read(self, entry: Entry, limit: int) -> bytes:
@@ -300,10 +301,10 @@ class CommitTree:
 
     async def files(self) -> Listing:
         """Its files."""
-        if self._shadow.head == git.UNBORN:
+        if self.shadow.head == git.UNBORN:
             return Listing(git.UNBORN, [])
-        command = git.arguments("ls-tree", "-r", "-z", "-l", "--full-tree", self._shadow.head)
-        _, output = await git.run(command, self._shadow.environment(), seconds=_GIT_SECONDS)
+        command = git.arguments("ls-tree", "-r", "-z", "-l", "--full-tree", self.shadow.head)
+        _, output = await git.run(command, self.shadow.environment(), seconds=_GIT_SECONDS)
         return await asyncio.to_thread(self._listing, output)
 
     def _listing(self, output: bytes) -> Listing:
@@ -317,7 +318,7 @@ class CommitTree:
             else:
                 reason = "symbolic link" if kind == "blob" else "submodule"
                 skipped[reason] = skipped.get(reason, 0) + 1
-        return Listing(self._shadow.head[:12], entries, skipped)
+        return Listing(self.shadow.head[:12], entries, skipped)
 
 
 def _paths(output: bytes) -> Iterator[str]:

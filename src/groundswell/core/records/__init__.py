@@ -13,6 +13,7 @@ from groundswell.core.records.calls import (
     ResultStatus,
     ToolResult,
 )
+from groundswell.core.records.changes import Branch, Diff, Edit
 from groundswell.core.records.cluster import (
     Blind,
     ClusterEvidence,
@@ -94,6 +95,7 @@ __all__ = [
     "Answered",
     "Ask",
     "Blind",
+    "Branch",
     "Call",
     "CallState",
     "ChatMessage",
@@ -106,7 +108,9 @@ __all__ = [
     "Collection",
     "Coverage",
     "Decision",
+    "Diff",
     "Document",
+    "Edit",
     "Event",
     "Evidence",
     "Excerpt",
