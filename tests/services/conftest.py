@@ -38,6 +38,7 @@ async def platform(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> 
     config.mkdir()
     shared = dumped(folder, "alpha", "beta")
     (config / "policy.toml").write_text(
+        f'[tenants.local]\neffects = ["trial_send", "patch_branch"]\nwritable = ["{folder}/clones"]\n'
         '[tenants.narrow]\ntools = ["trial_look"]\nlimits = {tool_calls = 3}\n'
         'schemes = ["https"]\ndomains = ["a.example"]\n'
         + "".join(SHARING.format(tenant=tenant, dump=shared) for tenant in ("alpha", "beta"))

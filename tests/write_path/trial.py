@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import random
+import time
 import uuid
 from pathlib import Path
 from typing import Annotated, Any, NotRequired, TypedDict
@@ -18,6 +19,7 @@ from groundswell.agents.loop.state import LoopState
 from groundswell.agents.web.graph import reporting
 from groundswell.core.agent import Agent, Update
 from groundswell.core.context import RunContext, ToolContext
+from groundswell.core.errors import Conflict
 from groundswell.core.records import Answer, Citation, Claim, Excerpt, Limits, Record
 from groundswell.core.tool import tool
 from groundswell.testing import Say
@@ -70,6 +72,36 @@ async def trial_mark(context: ToolContext, text: str) -> str:
     write_line("effects.log", context.key)
     await asyncio.sleep(random.uniform(0.0, 0.004))
     return "marked"
+
+
+async def sent(context: ToolContext, arguments: dict[str, Any]) -> str | None:
+    """Whether it was sent; where the trial has said so, nobody can tell."""
+    if (LOGS["folder"] / "doubt").exists():
+        raise Conflict("outcome_unknown", f"look for {context.key} in effects.log")
+    return "sent" if context.key in lines("effects.log") else None
+
+
+@tool(effect="write", seconds=1.0, approval=True, probe=sent)
+async def trial_send(context: ToolContext, text: str) -> str:
+    """An effect that a person is asked about."""
+    write_line("effects.log", context.key)
+    await asyncio.sleep(random.uniform(0.0, 0.004))
+    return "sent"
+
+
+@tool(seconds=20)
+async def trial_wait(context: ToolContext, seconds: float) -> str:
+    """A read that takes its time, in a process of its own."""
+    return await context.cpu.run(waited, str(LOGS["folder"]), seconds, seconds=context.remaining())
+
+
+def waited(folder: str, seconds: float) -> str:
+    """Says when it began, and, if it gets so far, when it ended."""
+    LOGS["folder"] = Path(folder)
+    write_line("waits.log", f"began {os.getpid()}")
+    time.sleep(seconds)
+    write_line("waits.log", f"ended {os.getpid()}")
+    return "waited"
 
 
 def joined(left: list[str], right: list[str]) -> list[str]:
@@ -206,6 +238,46 @@ endless = Agent(
     .add_node(spin)
     .add_edge(START, "spin")
     .add_conditional_edges("spin", lambda state: "spin", ["spin"]),
+)
+
+
+async def send(state: State, runtime: Runtime[RunContext]) -> Update:
+    """Looks, then sends what a person must agree to."""
+    runtime.context.note("sending", text=state["question"])
+    found = await look(runtime, "before sending")
+    result = await runtime.context.tools.result("trial_send", text=state["question"])
+    said = result.value or (result.status if result.status == "ok" else f"{result.status}: {result.message}")
+    return {"found": [found, said]}
+
+
+sender = Agent(
+    name="sender",
+    description="An agent that sends what a person has agreed to.",
+    intents=("send",),
+    tools=frozenset({"trial_look"}),
+    effects=frozenset({"trial_send"}),
+    limits=Limits(steps=10, tool_calls=20, seconds=60),
+    graph=StateGraph(State, context_schema=RunContext)
+    .add_node(send)
+    .add_node(conclude)
+    .add_edge(START, "send")
+    .add_edge("send", "conclude"),
+)
+SENT = " ".join(sorted(["v-before sending", "sent"]))
+
+
+async def wait(state: State, runtime: Runtime[RunContext]) -> Update:
+    """Waits as long as it is asked to."""
+    text = await runtime.context.tools.call("trial_wait", returns=str, seconds=float(state["question"]))
+    return {"answer": Answer(text=text).model_dump(mode="json")}
+
+
+waiter = Agent(
+    name="waiter",
+    description="An agent that takes its time.",
+    intents=("wait",),
+    tools=frozenset({"trial_wait"}),
+    graph=StateGraph(State, context_schema=RunContext).add_node(wait).add_edge(START, "wait"),
 )
 
 

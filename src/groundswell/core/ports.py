@@ -78,8 +78,8 @@ class Workspace(Protocol):
         """A unified diff of edits against the commit; raises ToolFailed for one that Git would not apply exactly."""
         ...
 
-    async def branch(self, patch: str, branch: str, message: str, key: str) -> Branch:
-        """Commit a patch on a new branch; under the same key it is made once. Raises ToolFailed and Conflict."""
+    async def branch(self, patch: str, base: str, branch: str, message: str, key: str) -> Branch:
+        """Commit a patch to the commit `base` on a new branch; under the same key once. Raises ToolFailed."""
         ...
 
     async def branched(self, branch: str, key: str) -> Branch | None:

@@ -19,9 +19,13 @@ async def branched(context: ToolContext, arguments: dict[str, Any]) -> Branch | 
 async def patch_branch(
     context: ToolContext,
     patch: Annotated[str, Field(min_length=1)],
+    base: Annotated[str, Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")],
     branch: Annotated[str, Field(min_length=1, max_length=200)],
     message: Annotated[str, Field(min_length=1, max_length=4000)],
 ) -> Branch:
-    """Commit a patch, as diff_make writes it, on a new branch of the run's repository; no work tree is touched."""
+    """Commit a patch on a new branch of the run's repository, from the commit `base`; both as diff_make gives them.
+
+    No work tree is touched, and no branch that is there.
+    """
     workspace = await context.workspace()
-    return await workspace.branch(patch, branch, message, context.key)
+    return await workspace.branch(patch, base, branch, message, context.key)

@@ -176,7 +176,7 @@ async def test_any_text_becomes_any_other_exactly(
     git(place, *WHO, "commit", "-qm", "x")
     async with workspace(f"path:{place}", place / "cache") as work:
         made = await work.diff([Edit(path="f", contents=after)])
-        branch = None if before == after else await work.branch(made.patch, "made", "m", "key")
+        branch = None if before == after else await work.branch(made.patch, made.base, "made", "m", "key")
     assert (made.patch == "") == (before == after)
     if branch:
         assert git(place, "show", "made:f") == after.encode()
@@ -186,7 +186,7 @@ async def test_branch_carries_the_patch_and_touches_no_work_tree(work: GitWorksp
     (repo / "plain.txt").write_text("work in progress\n")
     status = git(repo, "status", "--porcelain")
     made = await work.diff([Edit(path="plain.txt", old="two", new="2")])
-    branch = await work.branch(made.patch, "fix/two", "Say 2", "run_1/call")
+    branch = await work.branch(made.patch, made.base, "fix/two", "Say 2", "run_1/call")
     assert git(repo, "show", "fix/two:plain.txt") == b"one\n2\nthree\n"
     assert git(repo, "log", "-1", "--format=%P %s", "fix/two").decode().split() == [made.base, "Say", "2"]
     assert git(repo, "rev-parse", "fix/two").decode().strip() == branch.commit
@@ -199,9 +199,9 @@ async def test_branch_carries_the_patch_and_touches_no_work_tree(work: GitWorksp
 async def test_under_one_key_one_commit_is_made(work: GitWorkspace, repo: Path) -> None:
     made = await work.diff([Edit(path="plain.txt", old="two", new="2")])
     assert await work.branched("fix", "key") is None
-    first = await work.branch(made.patch, "fix", "m", "key")
+    first = await work.branch(made.patch, made.base, "fix", "m", "key")
     assert await work.branched("fix", "key") == first
-    assert await work.branch(made.patch, "fix", "m", "key") == first
+    assert await work.branch(made.patch, made.base, "fix", "m", "key") == first
     git(repo, "checkout", "-q", "fix")
     git(repo, *WHO, "commit", "-q", "--allow-empty", "-m", "somebody went on")
     assert await work.branched("fix", "key") == first
@@ -211,7 +211,7 @@ async def test_branch_that_is_there_is_not_moved(work: GitWorkspace, repo: Path)
     made = await work.diff([Edit(path="plain.txt", old="two", new="2")])
     git(repo, "branch", "taken")
     with pytest.raises(ToolFailed) as caught:
-        await work.branch(made.patch, "taken", "m", "key")
+        await work.branch(made.patch, made.base, "taken", "m", "key")
     assert caught.value.code == "branch_exists"
     assert git(repo, "rev-parse", "taken") == git(repo, "rev-parse", "main")
     assert await work.branched("taken", "key") is None
@@ -219,11 +219,13 @@ async def test_branch_that_is_there_is_not_moved(work: GitWorkspace, repo: Path)
 
 async def test_branch_that_somebody_removed_is_for_a_person_to_judge(work: GitWorkspace, repo: Path) -> None:
     made = await work.diff([Edit(path="plain.txt", old="two", new="2")])
-    branch = await work.branch(made.patch, "fix", "m", "key")
+    branch = await work.branch(made.patch, made.base, "fix", "m", "key")
     git(repo, "branch", "-D", "fix")
     with pytest.raises(Conflict, match=branch.commit[:12]):
         await work.branched("fix", "key")
-    assert (await work.branch(made.patch, "fix", "m", "key")).branch == "fix"  # a person said that it may be made
+    assert (
+        await work.branch(made.patch, made.base, "fix", "m", "key")
+    ).branch == "fix"  # a person said that it may be made
 
 
 @pytest.mark.parametrize(
@@ -241,9 +243,18 @@ async def test_patch_or_name_that_is_none_changes_nothing(
     work: GitWorkspace, repo: Path, patch: str, branch: str, code: str
 ) -> None:
     with pytest.raises(ToolFailed) as caught:
-        await work.branch(patch, branch, "m", "key")
+        await work.branch(patch, work.base, branch, "m", "key")
     assert caught.value.code == code
     assert git(repo, "for-each-ref", "--format=%(refname)").split() == [b"refs/heads/main"]
+
+
+async def test_branch_starts_where_its_diff_was_made(work: GitWorkspace, repo: Path) -> None:
+    made = await work.diff([Edit(path="plain.txt", old="two", new="2")])
+    git(repo, *WHO, "commit", "-q", "--allow-empty", "-m", "meanwhile")
+    assert (await work.branch(made.patch, made.base, "fix", "m", "key")).base == made.base
+    with pytest.raises(ToolFailed) as caught:
+        await work.branch(made.patch, "0" * 40, "other", "m", "key2")
+    assert caught.value.code == "no_commit"
 
 
 async def test_no_hook_or_setting_of_the_repository_runs_anything(
@@ -260,5 +271,5 @@ async def test_no_hook_or_setting_of_the_repository_runs_anything(
     git(repo, "config", "commit.gpgSign", "true")
     (repo / ".git" / "info" / "attributes").write_text("* filter=x diff=x\n")
     made = await work.diff([Edit(path="plain.txt", old="two", new="2")])
-    await work.branch(made.patch, "fix", "m", "key")
+    await work.branch(made.patch, made.base, "fix", "m", "key")
     assert not ran.exists()

@@ -61,8 +61,8 @@ class GitWorkspace:
         names = await self._git(env, "diff-tree", "-r", "-z", "--no-renames", "--name-only", self.base, tree)
         return Diff(base=self.base, patch=text, files=tuple(name.decode() for name in names.split(b"\0") if name))
 
-    async def branch(self, patch: str, branch: str, message: str, key: str) -> Branch:
-        """Commit a patch on a new branch; under the same key it is made once."""
+    async def branch(self, patch: str, base: str, branch: str, message: str, key: str) -> Branch:
+        """Commit a patch to a commit on a new branch; under the same key it is made once."""
         ref = await self._ref(branch)
         if (there := await self._commit_of(ref)) and (commit := await self._with_trailer(there, key)):
             return await self._named(branch, commit)
@@ -71,12 +71,14 @@ class GitWorkspace:
             raise ToolFailed(
                 "patch_has_secrets", "a secret was removed from this patch: it is not what was meant", hint
             )
+        if not (base := await self._commit_of(base)):
+            raise ToolFailed("no_commit", "this repository has no such commit", "Name the `base` of the diff.")
         env = self._env("branch", own_objects=False)
-        tree = await self._patched(env, patch)
-        if tree == await self._text(env, "rev-parse", f"{self.base}^{{tree}}"):
+        tree = await self._patched(env, patch, base)
+        if tree == await self._text(env, "rev-parse", f"{base}^{{tree}}"):
             raise ToolFailed("empty_patch", "this patch changes nothing", "Make one with diff_make.")
         said = f"{message.strip() or 'Change'}\n\n{TRAILER}: {key}\n"
-        commit = await self._text(env, "commit-tree", tree, "-p", self.base, "-m", said)
+        commit = await self._text(env, "commit-tree", tree, "-p", base, "-m", said)
         await asyncio.shield(self._point(ref, commit, key))  # a reference half written would leave its lock behind
         return await self._named(branch, commit)
 
@@ -161,11 +163,11 @@ class GitWorkspace:
 
     # -- patches
 
-    async def _patched(self, env: Mapping[str, str], patch: str) -> str:
+    async def _patched(self, env: Mapping[str, str], patch: str, base: str) -> str:
         """The tree of the commit with a patch; nothing is taken that Git would take only in part."""
         if len(patch.encode("utf-8", "surrogatepass")) > _LONGEST:
             raise ToolFailed("patch_too_long", f"a patch may have {_LONGEST:,} bytes", "Make several.")
-        await self._git(env, "read-tree", self.base)
+        await self._git(env, "read-tree", base)
         try:
             await self._git(
                 env,
@@ -178,7 +180,7 @@ class GitWorkspace:
             )
         except ToolFailed as error:
             hint = "Make the patch with diff_make, and pass it on as it is."
-            message = f"this patch does not apply to {self.base[:12]}: {error.message}"
+            message = f"this patch does not apply to {base[:12]}: {error.message}"
             raise ToolFailed("patch_does_not_apply", message, hint) from error
         await self._git(
             env, "apply", "--cached", "--whitespace=nowarn", "-", given=patch.encode("utf-8", "surrogatepass")
@@ -187,7 +189,7 @@ class GitWorkspace:
 
     async def _proved(self, patch: str, tree: str) -> None:
         """Applied to the commit, the patch gives the tree it was made of, byte for byte."""
-        if patch and await self._patched(self._env("proof", own_objects=True), patch) != tree:
+        if patch and await self._patched(self._env("proof", own_objects=True), patch, self.base) != tree:
             raise ToolFailed("diff_not_exact", "Git makes something else of this diff", "Make the change in parts.")
 
     # -- references
