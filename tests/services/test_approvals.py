@@ -1,6 +1,7 @@
 """Calls that wait for a person: approved, denied, expired, settled; bound to their arguments; by those who may."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -15,6 +16,9 @@ from groundswell.core.records import Ask
 from groundswell.runtime.platform import Running
 from services.test_api import events, problem
 from write_path import trial
+
+pytestmark = pytest.mark.timeout(180)
+log = logging.getLogger("measured")
 
 
 async def until(ask: Callable[[], Awaitable[Any]], seconds: float = 20) -> Any:
@@ -257,15 +261,14 @@ async def test_effect_that_policy_does_not_name_is_denied_before_anybody_is_aske
     assert not [e for e in told if e["body"]["kind"] == "approval"]
 
 
-async def test_cancel_reaches_a_running_tool_and_stops_its_process(
-    http: httpx2.AsyncClient, record_property: Callable[[str, object], None]
-):
-    made = (await http.post("/v1/runs", json={"input": "15", "agent": "waiter"})).json()
+async def test_cancel_reaches_a_running_tool_and_stops_its_process(http: httpx2.AsyncClient):
+    made = (await http.post("/v1/runs", json={"input": "80", "agent": "waiter"})).json()
 
     async def began() -> bool:
+        assert not (await http.get(f"/v1/runs/{made['id']}")).json()["ended"]
         return bool(trial.lines("waits.log"))
 
-    await until(began)
+    await until(began, 60)  # the first process imports all it may need
     started = time.monotonic()
     await http.post(f"/v1/runs/{made['id']}/cancel")
     assert (await events(http, made["id"]))[-1]["body"]["status"] == "cancelled"
@@ -275,7 +278,7 @@ async def test_cancel_reaches_a_running_tool_and_stops_its_process(
         return call["state"] == "done" and call["result"]["code"] == "cancelled"
 
     await until(settled)
-    record_property("seconds until the call is settled", time.monotonic() - started)
+    log.info("%.3f seconds until the call is settled", time.monotonic() - started)
     (line,) = trial.lines("waits.log")
     pid = int(line.split()[1])
 
@@ -286,9 +289,18 @@ async def test_cancel_reaches_a_running_tool_and_stops_its_process(
             return True
 
     await until(gone)
-    record_property("seconds until its process is gone", time.monotonic() - started)
+    log.info("%.3f seconds until its process is gone", time.monotonic() - started)
     told = await events(http, made["id"])
     assert told[-1]["body"]["kind"] == "answer"
+
+
+async def posted(http: httpx2.AsyncClient, body: dict[str, Any]) -> httpx2.Response:
+    """Asked again where the database was too busy, as clients do."""
+    for _ in range(100):
+        if (answer := await http.post("/v1/runs", json=body)).status_code != 503:
+            return answer
+        await asyncio.sleep(0.1)
+    raise AssertionError(answer.text)
 
 
 @pytest.mark.parametrize("on_busy", ["reject", "interrupt", "enqueue"])
@@ -296,14 +308,14 @@ async def test_two_at_once_in_a_busy_thread(http: httpx2.AsyncClient, on_busy: s
     thread = f"race-{on_busy}"
     first = await waiting(http, {**ASK, "thread": thread})
     body = {"input": "why", "agent": "trial", "thread": thread, "on_busy": on_busy}
-    said = await asyncio.gather(*(http.post("/v1/runs", json=body) for _ in range(6)))
+    said = await asyncio.gather(*(posted(http, body) for _ in range(6)))
     runs = [each.json()["id"] for each in said if each.status_code == 201]
     states = [(await http.get(f"/v1/runs/{run}")).json() for run in [first["id"], *runs]]
     if on_busy == "reject":
         assert runs == []
         assert {problem(each) for each in said} == {(409, "thread_busy")}
         await http.post(f"/v1/runs/{first['id']}/cancel")
-        again = await asyncio.gather(*(http.post("/v1/runs", json=body) for _ in range(6)))
+        again = await asyncio.gather(*(posted(http, body) for _ in range(6)))
         assert sorted(each.status_code for each in again) == [201, *[409] * 5]  # one of them was the first
     elif on_busy == "interrupt":
         assert len(runs) == 6

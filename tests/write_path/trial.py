@@ -89,7 +89,7 @@ async def trial_send(context: ToolContext, text: str) -> str:
     return "sent"
 
 
-@tool(seconds=20)
+@tool(seconds=90)
 async def trial_wait(context: ToolContext, seconds: float) -> str:
     """A read that takes its time, in a process of its own."""
     return await context.cpu.run(waited, str(LOGS["folder"]), seconds, seconds=context.remaining())
