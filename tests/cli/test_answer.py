@@ -136,7 +136,7 @@ Stopped at a limit: tool calls.\
 
 def test_a_run_that_waits_says_for_what(a_run: Make) -> None:
     assert text_of(a_run(status="waiting", reason="approval")) == snapshot(
-        "Waiting for approval: groundswell runs show run_1"
+        "Waiting for approval: groundswell approvals run_1"
     )
 
 

@@ -18,8 +18,10 @@ from typing import Any
 import uvicorn
 
 from groundswell.backends.databases.calls import Journal
+from groundswell.backends.databases.decisions import Decisions
 from groundswell.backends.databases.leases import Leases
 from groundswell.backends.databases.saver import RunSaver
+from groundswell.backends.repos.workspace import GitWorkspace
 from groundswell.core.settings import Telemetry, load
 from groundswell.runtime import discovery, keys, telemetry
 from groundswell.runtime.base import Base
@@ -38,9 +40,20 @@ for package in ("services", "agents", "tools", "policies"):
 PASSED: Counter[str] = Counter()
 
 POINTS: dict[str, list[tuple[Any, str, str]]] = {
-    "worker": [(RunSaver, "aput_writes", "writes"), (RunSaver, "aput", "checkpoint"), (Leases, "end", "end")],
+    "worker": [
+        (RunSaver, "aput_writes", "writes"),
+        (RunSaver, "aput", "checkpoint"),
+        (Leases, "end", "end"),
+        (Leases, "park", "park"),
+    ],
     "models": [(Journal, "begin", "intent"), (Journal, "settle", "settle"), (Journal, "tell", "text")],
-    "tools": [(Journal, "begin", "intent"), (Journal, "settle", "settle")],
+    "tools": [
+        (Journal, "ask", "ask"),
+        (Journal, "begin", "intent"),
+        (GitWorkspace, "_point", "effect"),
+        (Journal, "settle", "settle"),
+    ],
+    "router": [(Decisions, "decide", "decision")],
 }
 
 

@@ -6,6 +6,7 @@ import os
 import random
 import time
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NotRequired, TypedDict
 
@@ -20,9 +21,10 @@ from groundswell.agents.web.graph import reporting
 from groundswell.core.agent import Agent, Update
 from groundswell.core.context import RunContext, ToolContext
 from groundswell.core.errors import Conflict
-from groundswell.core.records import Answer, Citation, Claim, Excerpt, Limits, Record
+from groundswell.core.records import Answer, Branch, Citation, Claim, Diff, Excerpt, Limits, Record
 from groundswell.core.tool import tool
 from groundswell.testing import Say
+from groundswell.tools.patch_branch import patch_branch
 
 LOGS: dict[str, Path] = {}
 
@@ -264,6 +266,30 @@ sender = Agent(
     .add_edge("send", "conclude"),
 )
 SENT = " ".join(sorted(["v-before sending", "sent"]))
+
+
+trial_branch = replace(patch_branch, name="trial_branch", seconds=8.0)  # else a test waits a minute for its deadline
+
+
+async def commit(state: State, runtime: Runtime[RunContext]) -> Update:
+    """Makes a diff, and commits it on the branch that is asked for."""
+    tools, branch = runtime.context.tools, state["question"]
+    edits = [{"path": "f.txt", "old": "two", "new": "2"}]
+    diff = await tools.call("diff_make", returns=Diff, edits=edits)
+    given = {"patch": diff.patch, "base": diff.base, "branch": branch, "message": "Say 2"}
+    made = await tools.call("trial_branch", returns=Branch, **given)
+    return {"answer": Answer(text=f"{made.branch}: {', '.join(made.files)}").model_dump(mode="json")}
+
+
+committer = Agent(
+    name="committer",
+    description="An agent that commits what a person has agreed to.",
+    intents=("commit",),
+    tools=frozenset({"diff_make"}),
+    effects=frozenset({"trial_branch"}),
+    graph=StateGraph(State, context_schema=RunContext).add_node(commit).add_edge(START, "commit"),
+    sources=("repo",),
+)
 
 
 async def wait(state: State, runtime: Runtime[RunContext]) -> Update:

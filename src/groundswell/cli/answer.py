@@ -78,7 +78,7 @@ def _ending(run: "Run", columns: int | None, program: str) -> Iterator[Line]:
     elif run.status == "cancelled":
         yield "Cancelled.", "bold"
     elif run.status == "waiting":
-        yield from _wrapped(f"Waiting for {run.reason or 'somebody'}: {program} runs show {run.id}", columns, "bad")
+        yield from _wrapped(f"Waiting for {run.reason or 'somebody'}: {program} approvals {run.id}", columns, "bad")
 
 
 def _numbered(answer: "Answer", numbers: Numbers) -> str:

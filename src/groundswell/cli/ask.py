@@ -44,6 +44,9 @@ def ask(
     repo: RepoOption = "",
     thread: Annotated[str, typer.Option(help="Go on with a conversation.")] = "",
     source: SourceOption = None,
+    on_busy: Annotated[
+        str, typer.Option(metavar="enqueue|reject|interrupt", help="Where the thread has a question under way.")
+    ] = "enqueue",
     as_json: Annotated[bool, typer.Option("--json", help="Print one object.")] = False,
     interactive: Annotated[bool, typer.Option("--interactive", "-i", help="Converse: Ctrl-D leaves.")] = False,
 ) -> None:
@@ -63,7 +66,7 @@ def ask(
         aside(f"{Path.cwd()} is in no Git repository: asking without one (--repo names one)", "dim")
     said = " ".join(question or []).strip()
     attached = "" if interactive else piped(MOST_ATTACHED)
-    wanted = Wanted(agent, thread, looked_at, attached)
+    wanted = Wanted(agent, thread, looked_at, attached, on_busy)
     if interactive:
         raise typer.Exit(_converse(invocation, said, wanted))
     if not said and not attached.strip():
@@ -81,7 +84,10 @@ def ask(
 class Wanted:
     """What goes with each question."""
 
-    def __init__(self, agent: str, thread: str, looked_at: dict[str, str], attached: str = "") -> None:
+    def __init__(
+        self, agent: str, thread: str, looked_at: dict[str, str], attached: str = "", on_busy: str = "enqueue"
+    ) -> None:
+        self.on_busy = on_busy
         self.agent, self.thread, self.sources, self.attached = agent, thread, looked_at, attached
 
     def request(self, question: str) -> "NewRun":
@@ -95,6 +101,7 @@ class Wanted:
         if question and attached:
             parts.append({"kind": "attachment", "text": self.attached})
         given = {"input": [{"parts": parts}], "agent": self.agent, "thread": self.thread, "sources": self.sources}
+        given["on_busy"] = self.on_busy
         try:
             return NewRun.model_validate(given)
         except ValidationError as error:

@@ -14,6 +14,7 @@ import typer
 
 from groundswell.cli import (
     agents,
+    approvals,
     ask,
     collections,
     config,
@@ -139,6 +140,7 @@ for group in (
     ask,
     route,
     runs,
+    approvals,
     prune,
     evidence,
     collections,

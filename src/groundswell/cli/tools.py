@@ -10,6 +10,7 @@ from groundswell.cli import exits
 from groundswell.cli.ask import RepoOption, SourceOption, follow
 from groundswell.cli.groups import Group
 from groundswell.cli.invocation import Invocation, JsonOption, here
+from groundswell.cli.program import program
 from groundswell.cli.progress import progress
 from groundswell.cli.results import show as show_result
 from groundswell.cli.sources import sources
@@ -146,6 +147,9 @@ async def called(
     if calls and calls[-1]["result"]:
         return run, calls[-1]["result"]
     error = run.error.model_dump() if run.error else {"code": run.status, "message": f"the run is {run.status}"}
+    if run.status == "waiting":
+        hint = f"{program()} approvals {run.id}"
+        error = {"code": run.reason, "message": f"{run.id} waits for {run.reason}", "hint": hint}
     status = {"waiting": "approval_required"}.get(run.status, "denied" if run.reason == "denied" else "error")
     return run, {"status": status, "value": None, **error}
 

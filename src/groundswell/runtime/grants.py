@@ -122,8 +122,6 @@ def offered(agent: Agent, tenant: str, policy: PolicyFile, catalogue: Mapping[st
     granted = [catalogue[name] for name in sorted(grant_for(agent, tenant, policy).tools) if name in catalogue]
     tools = [tool for tool in granted if tool.effect == "read" or tool.name in agent.effects]
     return [
-        ToolSpec(
-            name=tool.name, description=tool.description, parameters=tool.schema(), changes=tool.effect == "write"
-        )
+        ToolSpec(name=tool.name, description=tool.description, parameters=tool.schema(), changes=tool.effect == "write")
         for tool in tools
     ]
