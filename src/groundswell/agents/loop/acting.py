@@ -51,7 +51,7 @@ class Acting:
         asked = [ToolUse(id=c["id"], name=c["name"], arguments=c["arguments"]) for c in pending]
         native = all(c["native"] for c in pending)
         most = max(0, min(AT_ONCE, self.left))
-        answers = await asyncio.gather(*(self._asked(call) for call in asked[:most]))
+        answers = await self._answers(asked[:most])
         texts = [self._told(call, answer) for call, answer in zip(asked, answers, strict=False)]
         texts += [self._too_many() for _ in asked[most:]]
         if native:
@@ -96,6 +96,20 @@ class Acting:
         elif self.stuck == PRUNED:
             self.context.note("stuck", why="it repeated the same call")
             messages.append(ChatMessage(role="user", content=STRATEGY))
+
+    async def _answers(self, asked: list[ToolUse]) -> list[ToolResult | str]:
+        """Reads are made side by side, then effects one after another: each keeps its place when this runs again."""
+        answers: dict[int, ToolResult | str] = {}
+        reads = [at for at, call in enumerate(asked) if not self._changes(call)]
+        for at, answer in zip(reads, await asyncio.gather(*(self._asked(asked[at]) for at in reads)), strict=True):
+            answers[at] = answer
+        for at, call in enumerate(asked):
+            if at not in answers:
+                answers[at] = await self._asked(call)
+        return [answers[at] for at in range(len(asked))]
+
+    def _changes(self, call: ToolUse) -> bool:
+        return call.name in self.tools and self.tools[call.name].changes
 
     async def _asked(self, call: ToolUse) -> ToolResult | str:
         """A tool's result, or a sentence that says what was wrong with the call."""
