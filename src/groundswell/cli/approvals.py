@@ -32,7 +32,10 @@ def approvals(
     run: Annotated[str, typer.Argument(metavar="[RUN]", help="Of one run, also what is decided.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Show what waits for a person: calls to approve, and effects of which nobody knows whether they happened."""
+    """Show what waits for a person.
+
+    Calls to approve, and effects of which nobody knows whether they happened.
+    """
     here(context, as_json=as_json)
 
     async def asked() -> list["PendingCall"]:
@@ -52,7 +55,10 @@ def approvals(
 
 
 def approve(context: typer.Context, run: RunArgument, digest: DigestArgument = "", as_json: JsonOption = False) -> None:
-    """Approve a call that waits for it, with the arguments it has; its run goes on."""
+    """Approve a call that waits for it.
+
+    It is made with the arguments it has; its run goes on.
+    """
     _decide(context, run, digest, "approve", "", as_json=as_json)
 
 
@@ -63,7 +69,10 @@ def deny(
     reason: Annotated[str, typer.Option(help="The agent is told.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Deny a call that waits for an approval; its run goes on without it."""
+    """Deny a call that waits for an approval.
+
+    Its run goes on without it.
+    """
     _decide(context, run, digest, "deny", reason, as_json=as_json)
 
 
@@ -76,7 +85,10 @@ def settle(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say whether an effect happened of which the platform does not know; its run goes on."""
+    """Say whether an effect happened.
+
+    Of one of which the platform does not know; its run goes on.
+    """
     if happened is None:
         hint = f"look where `{program()} approvals {run}` says, then say --happened or --did-not-happen"
         raise ConfigError("bad_options", "this needs to know whether it happened", hint)
