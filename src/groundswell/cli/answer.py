@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from groundswell.cli.citations import Entry, numbered, place
-from groundswell.cli.terminal import Style, counting, printable, shortened, wrapped
+from groundswell.cli.terminal import Style, counting, middle, printable, shortened, wrapped
 
 if TYPE_CHECKING:
     from groundswell.core.records import Answer, Claim, Run
@@ -45,7 +45,8 @@ def _blocks(run: "Run", columns: int | None, program: str) -> Iterator[Iterator[
 
 def _citations(numbers: Numbers, columns: int | None) -> Iterator[Line]:
     for entry in {entry.number: entry for entry in numbers.values()}.values():
-        yield f"[{entry.number}] {printable(entry.place)}  evidence {entry.evidence[:8]}", "mark"
+        head, tail = f"[{entry.number}] ", f"  evidence {entry.evidence[:8]}"
+        yield f"{head}{middle(printable(entry.place), columns and columns - len(head) - len(tail))}{tail}", "mark"
         for line in _quote("\n".join(entry.quotes), columns):
             yield line, "dim"
 
@@ -109,11 +110,12 @@ def _mark(claim: "Claim", numbers: Numbers) -> str:
 def _quote(quote: str, columns: int | None) -> Iterator[str]:
     quoted = [line.rstrip() for line in printable(quote).expandtabs(4).split("\n") if line.strip()]
     margin = min((len(line) - len(line.lstrip()) for line in quoted), default=0)
-    for line in quoted[:QUOTE_LINES]:
+    shown = quoted if len(quoted) == QUOTE_LINES + 1 else quoted[:QUOTE_LINES]  # one more line takes no more room
+    for line in shown:
         indent = " " * (len(line) - len(line.lstrip()) - margin)
         yield f"    {indent}{shortened(line, columns and columns - 4 - len(indent))}"
-    if len(quoted) > QUOTE_LINES:
-        yield f"    … {len(quoted) - QUOTE_LINES} more lines"
+    if len(quoted) > len(shown):
+        yield f"    … {counting(len(quoted) - QUOTE_LINES, 'more line')}"
 
 
 def _wrapped(text: str, columns: int | None, style: Style = "") -> Iterator[Line]:

@@ -79,6 +79,14 @@ def shortened(text: str, columns: int | None) -> str:
     return text if columns is None or len(text) <= columns else text[: max(columns - 1, 1)].rstrip() + "…"
 
 
+def middle(text: str, columns: int | None) -> str:
+    """One line that fits, cut in its middle: a place begins and ends with what tells it from others."""
+    if columns is None or len(text) <= columns:
+        return text
+    kept = max(columns - 1, 2)
+    return f"{text[: kept - kept * 2 // 3]}…{text[-(kept * 2 // 3) :]}"
+
+
 def table(rows: Iterable[Sequence[str]], heads: Sequence[str]) -> None:
     """Columns side by side. The last one gives way on a terminal; a pipe gets all of it."""
     cells = [[printable(cell) for cell in row] for row in rows]

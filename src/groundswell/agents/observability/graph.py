@@ -9,8 +9,10 @@ from langgraph.runtime import Runtime
 
 from groundswell.agents.loop.graph import with_loop
 from groundswell.agents.loop.state import LoopState
-from groundswell.agents.observability import diagnosis, report
-from groundswell.agents.observability.question import focus_of, in_thread, names_in
+from groundswell.agents.observability import diagnosis, metrics, report
+from groundswell.agents.observability.findings import Finding
+from groundswell.agents.observability.metrics import Measured, measured
+from groundswell.agents.observability.question import Focus, focus_of, in_thread, names_in
 from groundswell.agents.observability.world import World
 from groundswell.core.agent import Agent, Limits, Update
 from groundswell.core.context import RunContext
@@ -33,25 +35,35 @@ async def diagnose(state: State, runtime: Runtime[RunContext]) -> Update:
     earlier = [turn.question for turn in context.history if turn.agent == "observability"]
     about = names_in(question) or names_in(in_thread(question, earlier))
     pack = await context.tools.call("cluster_evidence", about=about, returns=ClusterEvidence)
-    update, understood = await asyncio.to_thread(_diagnosed, question, pack, earlier)
+    world, focus, found = await asyncio.to_thread(_looked_at, question, pack, earlier)
+    concerned = [*sorted(focus.objects), *(each.about for each in found if each.is_broken)]
+    numbers, unmeasured = await measured(context, concerned)
+    update, understood = await asyncio.to_thread(_diagnosed, world, focus, found, numbers, unmeasured)
     context.note("understood", **understood)
     return update
 
 
-def _diagnosed(question: str, pack: ClusterEvidence, earlier: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _looked_at(question: str, pack: ClusterEvidence, earlier: Sequence[str]) -> tuple[World, Focus, list[Finding]]:
     world = World(pack)
     focus = focus_of(question, world, earlier)
     world.named = focus.objects
-    found = diagnosis.findings(world)
+    return world, focus, diagnosis.findings(world)
+
+
+def _diagnosed(
+    world: World, focus: Focus, found: list[Finding], numbers: Sequence[Measured], unmeasured: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    found = [*found, *metrics.findings(world, numbers)]
     ranked = diagnosis.hypotheses(world, found, focus)
     understood = {
         "kind": "incident",
         "names": [str(each) for each in sorted(focus.objects)[:5]],
         "paths": sorted(focus.namespaces)[:5],
-        "cluster": pack.origin,
+        "cluster": world.pack.origin,
         "findings": len(found),
     }
-    return report.written(world, ranked, found, focus), understood
+    measures = list(metrics.statements(numbers))
+    return report.written(world, ranked, found, focus, measures, unmeasured), understood
 
 
 skeleton = StateGraph(State, context_schema=RunContext).add_node(diagnose).add_edge(START, "diagnose")

@@ -111,7 +111,14 @@ def _standing(excerpt: Excerpt, words: str) -> str:
     return ""
 
 
-def written(world: World, ranked: Sequence[Hypothesis], found: Sequence[Finding], focus: Focus) -> dict[str, Any]:
+def written(
+    world: World,
+    ranked: Sequence[Hypothesis],
+    found: Sequence[Finding],
+    focus: Focus,
+    measures: Sequence[Statement] = (),
+    unmeasured: Sequence[str] = (),
+) -> dict[str, Any]:
     """The answer before grounding, and the report that a loop could begin from."""
     writer = Writer(world)
     near = [each for each in ranked if each.is_near]
@@ -126,13 +133,16 @@ def written(world: World, ranked: Sequence[Hypothesis], found: Sequence[Finding]
         _well(writer, focus, elsewhere=bool(far))
     if not first:
         _asked(writer, told)
+    writer.block("By its metrics:", bullets=True)
+    for each in measures:
+        writer.say(each)
     if far:
         writer.block("Wrong elsewhere:" if not near else "Wrong, but not near to what was asked:", bullets=True)
         for each in far[:_SHOWN]:
             _like(writer, each)
     _harmless(writer, found, [each.finding for each in ranked])
     _next(writer, near or far)
-    return writer.update(list(_missing(world, near or far)), _report(ranked))
+    return writer.update([*_missing(world, near or far), *unmeasured], _report(ranked))
 
 
 def _asked(writer: Writer, told: Sequence[Statement]) -> None:
