@@ -80,7 +80,9 @@ def healthy(folder: Path) -> Path:
 async def test_a_workload_that_is_throttled_is_said_to_be_with_the_figure(server: Server, tmp_path: Path) -> None:
     server.values = {"throttled": "0.62", "working_set": "0.55"}
     answer = await ask(healthy(tmp_path), "why is shop slow?", f"http://127.0.0.1:{server.server_port}")
-    assert answer.text.startswith("Deployment demo/shop: its pod `shop-5d4f-x` is throttled in 0.62 of its scheduling periods")
+    assert answer.text.startswith(
+        "Deployment demo/shop: its pod `shop-5d4f-x` is throttled in 0.62 of its scheduling periods"
+    )
     assert "memory limit" not in answer.text
     assert all('namespace="demo"' in each for each in server.asked if "pod" in each)
     assert all(claim.citations for claim in answer.claims)

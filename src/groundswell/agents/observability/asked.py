@@ -11,7 +11,7 @@ from groundswell.agents.observability.world import Log, Ref, Thing, World
 _LOGS = re.compile(r"\blogs?\b|\bcomplain|\berrors? (?:are )?(?:in|from|of|does)\b|\b(?:say|says|print|write|writes)\b")
 _FIELDS = re.compile(r"\b(?:which|what|how many|how much|show|list)\b")
 _CAUSE = re.compile(r"\b(?:why|wrong|broke|broken|cause|fail\w*|matter|happen\w*|going on)\b")
-_STEM = 5  # letters that a word of the question and a field's name share
+_STEM = 4  # letters that a word of the question and a field's name share
 _SHOWN = 4
 _PLAIN = frozenset(
     "which what does have they them with from that this there many much show list select selects".split()  # noqa: SIM905
@@ -76,5 +76,5 @@ def _lines(thing: Thing, stems: set[str]) -> Iterator[str]:
     for line in thing.excerpt.text.split("\n"):
         key, colon, value = line.strip().removeprefix("- ").partition(":")
         parts = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", key).lower())
-        if colon and value.strip() and any(part.startswith(stem) for part in parts for stem in stems):
+        if colon and value.strip() and any(part[:_STEM] in stems for part in parts if len(part) >= _STEM):
             yield line.strip().removeprefix("- ")

@@ -17,6 +17,7 @@ from groundswell.agents.observability.world import Ref, World
 Rule = Callable[[World], Iterator[Finding]]
 _NODE_CAUSES = ("node.silent", "node.not-ready", "node.network")
 _FARTHEST = 6  # edges
+_CUT = ("timeout", "dns", "network", "refused")  # what a node's network that is not right looks like from a pod
 _LED = ("traffic", "crashes", "probes", "shared", "certificates", "webhooks")  # what these say leads to something else
 
 
@@ -103,7 +104,7 @@ def _cause(world: World, finding: Finding, broken: Sequence[Finding]) -> Finding
         distance = min((reach[ref] for ref in (other.about, *_services_of(other)) if ref in reach), default=0)
         if distance and other.about.kind == "Node" and not _by_node(finding, other):
             distance = 0
-        shares = _shares(finding, other)
+        shares = _shares(world, finding, other)
         if finding.depth == 3 and not (touched or shares or (distance and finding.rule in _LED)):
             continue
         if same and other.depth > finding.depth:
@@ -121,18 +122,31 @@ def _cause(world: World, finding: Finding, broken: Sequence[Finding]) -> Finding
     return best[1] if best else None
 
 
-def _shares(finding: Finding, other: Finding) -> bool:
+def _shares(world: World, finding: Finding, other: Finding) -> bool:
     """Whether one of the platform's own parts tells of the same state: a node's agent, an operator's resource."""
-    if (
-        not finding.kind
-        or finding.kind != other.kind
-        or finding.kind not in STATES
-        or finding.rule == other.rule == "conditions"
-    ):
+    if finding.cause == "node.silent" and other.rule == "webhooks":
+        return finding.about in other.touches  # it is asked about the leases of nodes, too
+    if not finding.kind or not other.kind or finding.about == other.about:
         return False
+    if other.rule == "selectors":
+        return finding.kind == "network"
     if other.rule == "conditions":
-        return finding.about.namespace == other.about.namespace
-    return other.about.kind == "DaemonSet" and finding.about.kind != "DaemonSet"
+        same = finding.kind == other.kind and finding.kind in STATES and finding.rule != "conditions"
+        return same and finding.about.namespace == other.about.namespace
+    if other.about.kind != "DaemonSet" or finding.about.kind == "DaemonSet":
+        return False
+    if other.kind == "network" and finding.kind in _CUT:
+        nodes = {ref.name for ref in other.touches if ref.kind == "Node"}
+        return not nodes or bool(nodes & set(_nodes(world, finding)))
+    return finding.kind == other.kind and finding.kind in STATES
+
+
+def _nodes(world: World, finding: Finding) -> Iterator[str]:
+    """The nodes of the pods that a finding is seen at."""
+    for ref in finding.touches:
+        pod = world.by_ref.get(ref)
+        if ref.kind == "Pod" and pod is not None:
+            yield str(pod.data.get("node", ""))
 
 
 def _services_of(finding: Finding) -> set[Ref]:
@@ -142,6 +156,8 @@ def _services_of(finding: Finding) -> set[Ref]:
 
 def _by_node(finding: Finding, node: Finding) -> bool:
     """Whether what ails a node explains this; a node that is only cordoned explains no crash."""
+    if finding.rule == "webhooks":
+        return node.cause in _NODE_CAUSES and node.about not in finding.touches
     if node.cause in _NODE_CAUSES:
         return finding.depth <= 1 or finding.rule in ("scheduling", "terminating", "volumes", "sandboxes", "probes")
     if node.cause == "node.cordoned":

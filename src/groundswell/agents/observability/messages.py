@@ -34,9 +34,9 @@ _RECOVERED = re.compile(
 )
 _HOST = r"(?P<host>[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9-]+)*|\d+\.\d+\.\d+\.\d+)"
 _TARGETS = (
+    re.compile(rf"\blookup {_HOST}(?P<port>(?!))?"),
     re.compile(rf"->{_HOST}:(?P<port>\d+)"),
     re.compile(rf"\b[a-z][a-z0-9+.-]*://(?:[^@\s/\"']*@)?{_HOST}(?::(?P<port>\d+))?"),
-    re.compile(rf"\blookup {_HOST}(?P<port>(?!))?"),
     re.compile(
         rf"\b(?:dial tcp|dial udp|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ECONNRESET):? {_HOST}(?::(?P<port>\d+))?"
     ),

@@ -106,7 +106,11 @@ def findings(world: World, found: Sequence[Measured]) -> Iterator[Finding]:
                 rule="metrics",
                 cause=f"metrics.{each.query.name}",
                 about=each.about,
-                headline=statement([f"{each.about}: its {said.wordings[0][0].lower()}{said.wordings[0][1:]}", *said.wordings], *said.quotes, thing),
+                headline=statement(
+                    [f"{each.about}: its {said.wordings[0][0].lower()}{said.wordings[0][1:]}", *said.wordings],
+                    *said.quotes,
+                    thing,
+                ),
                 depth=1,
                 weight=0.6,
             )

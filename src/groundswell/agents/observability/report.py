@@ -123,12 +123,12 @@ def written(
     writer = Writer(world)
     near = [each for each in ranked if each.is_near]
     far = [each for each in ranked if not each.is_near]
-    told = list(facts(world, focus)) if focus else []
+    told = list(facts(world, focus)) if focus or focus.kinds else []
     first = bool(told) and (wants_facts(focus) or bool(near and focus.names_logs))
     if first:
         _asked(writer, told)
     if near:
-        _causes(writer, near)
+        _causes(writer, near, focus)
     else:
         _well(writer, focus, elsewhere=bool(far))
     if not first:
@@ -151,7 +151,7 @@ def _asked(writer: Writer, told: Sequence[Statement]) -> None:
         writer.say(each)
 
 
-def _causes(writer: Writer, ranked: Sequence[Hypothesis]) -> None:
+def _causes(writer: Writer, ranked: Sequence[Hypothesis], focus: Focus) -> None:
     world = writer.world
     first, rest = ranked[0], list(ranked[1:])
     writer.block()
@@ -174,7 +174,7 @@ def _causes(writer: Writer, ranked: Sequence[Hypothesis]) -> None:
         writer.say(detail)
     for each in _began(world, first.finding):
         writer.say(each)
-    effects = _distinct(first)
+    effects = _distinct(first, focus)
     writer.block("What follows from it:", bullets=True, of=cause)
     for explained in effects[:_EXPLAINED]:
         writer.say(explained.headline, field_of(world.by_ref.get(explained.about)))
@@ -228,10 +228,12 @@ def _observed(writer: Writer, quotes: Sequence[Quote | None]) -> list[Statement]
     return found
 
 
-def _distinct(hypothesis: Hypothesis) -> list[Finding]:
-    """What a cause explains, one finding an object, what tells most first."""
+def _distinct(hypothesis: Hypothesis, focus: Focus) -> list[Finding]:
+    """What a cause explains, one finding an object: what was asked about first, then what tells most."""
     found: dict[Ref, Finding] = {}
-    for each in sorted(hypothesis.explains, key=lambda each: -each.depth):
+    own = hypothesis.finding.about
+    effects = [each for each in hypothesis.explains if each.about != own or each.depth > 0]
+    for each in sorted(effects, key=lambda each: (each.about not in focus.objects, -each.depth)):
         found.setdefault(each.about, each)
     return list(found.values())
 

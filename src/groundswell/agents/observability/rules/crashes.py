@@ -122,6 +122,7 @@ def _crash(world: World, found: Ended, complaint: Complaint | None) -> Finding:
     reasons += because(complaint)
     words = [f"{head} ends because {each}: {quoted(complaint.quote)}" for each in reasons]
     finding.headline = statement([*words, f"{head} ends with {quoted(complaint.quote)}"], *cites, line, *edge.quotes)
+    finding.kind = complaint.kind
     finding.cause = edge.cause or f"crash.{complaint.kind or 'unknown'}"
     finding.needs |= edge.needs
     migrations = unfinished_jobs(world, namespace) if complaint.kind == "schema" else set[Ref]()

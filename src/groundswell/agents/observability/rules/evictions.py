@@ -110,9 +110,12 @@ def _own_quotes(world: World, about: Ref, preempted: bool) -> list[Quote | None]
 
 
 def _preemptor(world: World, removal: _Removal) -> Thing | None:
-    """The pod that took the place, by its uid in the message."""
+    """The pod that took the place, by its uid in the message, or by its name."""
     match = re.search(r"[Pp]reempted by (?:a )?pod ([0-9a-f-]{36})", removal.message)
-    return next((pod for pod in world.all("Pod") if match and pod.data.get("uid") == match.group(1)), None)
+    if match:
+        return next((pod for pod in world.all("Pod") if pod.data.get("uid") == match.group(1)), None)
+    match = re.search(r"\bby ([\w-]+)/([\w.-]+)", removal.message)
+    return world.get("Pod", match.group(1), match.group(2)) if match else None
 
 
 def _preemptor_quotes(world: World, removal: _Removal) -> list[Quote | None]:
@@ -148,8 +151,9 @@ def _priority(world: World, pod: Thing) -> tuple[int, str, Quote | None] | None:
 
 
 def _own_priority(world: World, about: Ref) -> tuple[int, str, Quote | None] | None:
-    """The priority of a workload's pods, by one of them that says so."""
-    found = (_priority(world, pod) for pod in world.pods_of.get(about, []))
+    """The priority of a workload's pods, by the oldest that says so: it is most like those that are gone."""
+    pods = sorted(world.pods_of.get(about, []), key=lambda each: (not ready(each), str(each.data.get("created", ""))))
+    found = (_priority(world, pod) for pod in pods)
     return next((each for each in found if each is not None), None)
 
 

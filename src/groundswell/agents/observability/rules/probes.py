@@ -184,7 +184,7 @@ def _logged(world: World, pod: Thing, name: str, finding: Finding) -> Iterator[S
                 finding.headline = statement(
                     [*words, *head.wordings], *head.quotes, line_of(complaint.line), *edge.quotes
                 )
-                finding.cause = edge.cause or f"unready.{complaint.kind}"
+                finding.cause, finding.kind = edge.cause or f"unready.{complaint.kind}", complaint.kind
                 finding.depth = 3 if edge.cause else 2
             yield statement(text, line_of(complaint.line))
             yield from edge.says

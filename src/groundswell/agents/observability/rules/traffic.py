@@ -115,7 +115,7 @@ def _complaining(world: World, pod: Thing, about: Ref, complaint: Complaint) -> 
         headline=statement(
             [
                 *(f"{about}{where} runs, but fails at its work because {each}: {says}" for each in reasons),
-                *(f"{about}{where} is ready, and its log complains that {each}: {says}" for each in reasons),
+                *(f"{about}{where} is ready, and its log complains {_of(each)}: {says}" for each in reasons),
                 f"{about}: its log says, again and again, {says}",
             ],
             line,
@@ -130,6 +130,10 @@ def _complaining(world: World, pod: Thing, about: Ref, complaint: Complaint) -> 
         touches={pod.ref, *([node.ref] if node else [])},
         next=f"kubectl -n {pod.ref.namespace} logs {pod.ref.name} -c {complaint.log.digest.container} --tail=100",
     )
+
+
+def _of(reason: str) -> str:
+    return reason if reason.startswith("of ") else f"that {reason}"
 
 
 def _only_node(world: World, about: Ref, complaint: Complaint) -> Thing | None:

@@ -93,9 +93,19 @@ def _failing(world: World, name: str, told: list[tuple[Ref, str, Quote]]) -> Fin
         weight=0.95,
         details=list(_details(world, found, thing, service)),
         needs={each for each in needs if each in world.by_ref} | ({service} if service else set()),
-        touches={each for each, _, _ in told},
+        touches={each for each, _, _ in told} | (_silent(world) if found and _covers_leases(found[1]) else set()),
         next=f"kubectl get {found[0].ref.kind.lower()} {found[0].ref.name} -o yaml" if found else "",
     )
+
+
+def _covers_leases(hook: Data) -> bool:
+    """Whether it is asked about the leases by which nodes say that they live; then its failure silences them."""
+    resources = {str(each) for rule in rows(hook, "rules") for each in rule.get("resources") or ()}
+    return bool(resources & {"*", "*/*", "leases"}) and hook.get("failurePolicy", "Fail") == "Fail"
+
+
+def _silent(world: World) -> set[Ref]:
+    return {node.ref for node in world.all("Node") if node.condition("Ready").get("status") == "Unknown"}
 
 
 def _details(
