@@ -51,7 +51,7 @@ class Writer:
                 if kind == "inferred" and not self.observed:
                     continue
                 claim = Claim(text=text, kind=kind, confidence=confidence, citations=citations)  # type: ignore[arg-type]
-                if text in self.said or refused(claim, self.evidence, {}, self.observed):
+                if text in self.said or refused(claim, self.evidence, self._places(), self.observed):
                     continue
                 if kind == "observed":
                     self.observed |= {each.evidence for each in citations}
@@ -65,10 +65,14 @@ class Writer:
         """Whether a sentence would stand as an observation; what it cites may then be inferred from."""
         citations = tuple(each for quote in statement.quotes if (each := self._cited(quote)) is not None)
         claim = Claim(text=statement.wordings[0], citations=citations)
-        if not citations or refused(claim, self.evidence, {}):
+        if not citations or refused(claim, self.evidence, self._places()):
             return False
         self.observed |= {each.evidence for each in citations}
         return True
+
+    def _places(self) -> dict[str, list[str]]:
+        """Where each evidence stands: the same words in two logs are one evidence."""
+        return {digest: list(sources) for digest, sources in self.places.items()}
 
     def _cited(self, quote: Quote) -> Citation | None:
         excerpt = quote.excerpt

@@ -107,7 +107,7 @@ def _blamed(world: World, thing: Ref, tellers: list[_Told], backing: set[Ref], p
         kind=kind,
         about=thing,
         headline=statement(
-            [*(f"{each}: {says}" for each in words), f"{who}: {says}"], *quotes, field_of(world.by_ref.get(thing))
+            [*(f"{each}: {says}" for each in words), f"{who} say the same: {says}"], *quotes, field_of(world.by_ref.get(thing))
         ),
         depth=3 if serious or thing.kind == HOST else 2,
         weight=0.85,
