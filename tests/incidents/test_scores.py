@@ -9,7 +9,7 @@ import pytest
 from e2e.program import Home, made
 from groundswell.client import Client
 from groundswell.core.records import NewRun, Run
-from incidents.judge import cases, floor, judge
+from incidents.judge import HELD_OUT, cases, floor, judge
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600), pytest.mark.xdist_group("incidents")]
 AT_ONCE = 2
@@ -23,7 +23,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     home.close()
 
 
-async def answers(platform: Home) -> dict[str, Run]:
+async def answers(platform: Home, *sets: str) -> dict[str, Run]:
     """The run of every case."""
     instance, turn = platform.instance, asyncio.Semaphore(AT_ONCE)
     async with Client(instance["url"], instance["key"]) as client:
@@ -36,7 +36,9 @@ async def answers(platform: Home) -> dict[str, Run]:
                     pass
                 return name, await client.show(run.id)
 
-        return dict(await asyncio.gather(*(one(name, str(folder), question) for name, folder, question, _ in cases())))
+        return dict(
+            await asyncio.gather(*(one(name, str(folder), question) for name, folder, question, _ in cases(*sets)))
+        )
 
 
 async def test_root_causes_are_named_and_what_is_well_raises_no_alarm(platform: Home) -> None:
@@ -58,3 +60,15 @@ async def test_root_causes_are_named_and_what_is_well_raises_no_alarm(platform: 
     for name, run in first.items():
         assert run.answer, name
         assert all(claim.citations for claim in run.answer.claims), name
+
+
+async def test_what_was_composed_unseen_is_answered_and_its_healthy_raise_no_alarm(platform: Home) -> None:
+    said = {name: run.answer for name, run in (await answers(platform, *HELD_OUT)).items()}
+    wrong = [
+        f"{name}: {verdict.kind}, {verdict.reason}"
+        for name, _, _, case in cases(*HELD_OUT)
+        if (verdict := judge(case, answer.text if (answer := said[name]) else "")).kind != "right"
+    ]
+    assert not [each for each in wrong if "false alarm" in each], wrong
+    assert len(wrong) <= len(said) * 0.1, wrong
+    assert all(claim.citations for answer in said.values() if answer for claim in answer.claims)

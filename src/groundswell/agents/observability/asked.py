@@ -27,7 +27,7 @@ def facts(world: World, focus: Focus) -> Iterator[Statement]:
     """The lines and fields that are asked for; nothing where none is."""
     if _LOGS.search(focus.text):
         yield from _logged(world, focus)
-    if _FIELDS.search(focus.text) and not _CAUSE.search(focus.text):
+    if wants_facts(focus):
         yield from _fields(world, focus)
 
 

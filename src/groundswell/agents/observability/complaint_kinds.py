@@ -52,7 +52,7 @@ _KINDS: tuple[tuple[str, str], ...] = (
     (
         "memory",
         r"OutOfMemory(?:Error)?|[Oo]ut of memory|Cannot allocate memory|heap out of memory|MemoryError\b"
-        r"|bad_alloc|ENOMEM",
+        r"|bad_alloc|ENOMEM|OOM command not allowed|maxmemory",
     ),
     ("port", r"[Aa]ddress already in use|EADDRINUSE|port \d+ (?:is )?already (?:in use|allocated)|[Cc]ould not bind"),
     (

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from groundswell.agents.observability.findings import Quote, Statement, field_of, statement
-from groundswell.agents.observability.messages import EDGES, Complaint
+from groundswell.agents.observability.messages import EDGES, THEIRS, Complaint
 from groundswell.agents.observability.world import Ref, Thing, World, of, ready, rows
 
 DNS = Ref("Service", "kube-system", "kube-dns")
@@ -28,7 +28,7 @@ def followed(world: World, complaint: Complaint, namespace: str) -> Edge:
     """The Service a complaint speaks of, what stands behind it, and whether the way there is right."""
     edge = Edge(complaint.host)
     edge.needs |= _spoken_of(world, complaint)
-    if complaint.kind not in (*EDGES, "certificate") or not complaint.host:
+    if complaint.kind not in (*EDGES, *THEIRS, "certificate") or not complaint.host:
         return edge
     host = complaint.host
     service = edge.service = world.service(host, namespace) or _by_pod(world, host)

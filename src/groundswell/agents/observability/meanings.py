@@ -21,6 +21,10 @@ def because(complaint: Complaint) -> list[str]:
         "reset": [f"{host} closes its connection", f"of its connection to {host}"],
         "upstream": [f"{host}, which it depends on, answers with an error", f"of what {host} answers"],
         "login": [f"{host} rejects its login", "its login is rejected"],
+        "memory": [f"{host} is out of memory"],
+        "disk": [f"{host} is out of disk space"],
+        "read-only": [f"{host} is read-only"],
+        "limit": [f"{host} has given out its connections"],
         "throttled": [f"{host} throttles it (too many requests)", f"{host} limits its requests"],
         "certificate": [f"the certificate of {host} is refused", f"of the certificate of {host}"],
     }

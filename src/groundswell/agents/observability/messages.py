@@ -7,6 +7,7 @@ from groundswell.agents.observability.complaint_kinds import KINDS, kind_of
 from groundswell.agents.observability.world import Line, Log
 
 EDGES = frozenset({"dns", "refused", "timeout", "reset", "upstream", "login", "throttled"})
+THEIRS = frozenset({"memory", "disk", "read-only", "limit"})  # whose, if a line names a host and its port
 STATES = frozenset(
     {"disk", "read-only", "clock", "slow", "network", "certificate"}
 )  # they last until something ends them
@@ -40,6 +41,7 @@ _TARGETS = (
     re.compile(
         rf"\b(?:dial tcp|dial udp|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ECONNRESET):? {_HOST}(?::(?P<port>\d+))?"
     ),
+    re.compile(rf"\bhost(?:name)?[\"']?\s*[=:]\s*[\"']?{_HOST}:(?P<port>\d+)"),
     re.compile(
         rf"\bhost(?:name)?[\"']?\s*[=:]\s*[\"']?{_HOST}[\"']?(?:.{{0,24}}?\bport[\"']?\s*[=:]\s*[\"']?(?P<port>\d+))?"
     ),
@@ -109,6 +111,7 @@ class Complaint:
     score: float
     host: str = ""
     port: int = 0
+    healed: bool = False  # a later line says that it was overcome
 
     @property
     def is_inbound(self) -> bool:
@@ -207,11 +210,14 @@ def complaints(log: Log) -> list[Complaint]:
         score += 1.2 if _EXCEPTION.match(line.text) else 0.0
         score += 1.0 if line.text.startswith("Caused by: ") else 0.0
         score -= 4.0 if _HARMLESS.search(line.text) else 0.0
-        score -= 4.0 if any(number > line.last for number in recovered) else 0.0
+        healed = any(number > line.last for number in recovered)
+        score -= 4.0 if healed else 0.0
         host, port = target(line.text) if kind in EDGES or kind in ("certificate", "") else ("", 0)
         if kind in EDGES and not host:
             host, port = target(_before(line))
-        found.append(Complaint(kind, line, log, score, host, port))
+        if kind in THEIRS and all(target(line.text)):
+            host, port = target(line.text)
+        found.append(Complaint(kind, line, log, score, host, port, healed))
     return sorted(found, key=lambda each: (-each.score, each.line.number))
 
 
@@ -228,7 +234,8 @@ def persistent(complaint: Complaint) -> bool:
     """Whether a complaint goes on to the end of its log, time and again, and nothing says that it was overcome."""
     total = complaint.log.digest.lines
     near_end = complaint.line.last >= total - max(5, total * 0.15)
-    return complaint.score > 1.5 and complaint.line.count >= 3 and near_end and not complaint.is_inbound
+    goes_on = complaint.line.count >= 3 and near_end and not complaint.healed
+    return complaint.score > 1.5 and goes_on and not complaint.is_inbound
 
 
 _STATE = re.compile(
@@ -252,5 +259,10 @@ _NONE = re.compile(r"(?i)\b(?:no|0|zero|without) (?:errors?|failures?)")
 
 def lasting(complaint: Complaint) -> bool:
     """Whether it goes on, or tells of a state that nothing after it ends."""
-    states = complaint.kind in STATES and complaint.score >= 1.5 and _STATE.search(complaint.line.text)
+    states = (
+        complaint.kind in STATES
+        and not complaint.healed
+        and complaint.score >= 1.5
+        and _STATE.search(complaint.line.text)
+    )
     return persistent(complaint) or bool(states and not complaint.is_inbound)

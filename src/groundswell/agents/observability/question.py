@@ -71,7 +71,7 @@ class Focus:
     @property
     def names_logs(self) -> bool:
         """Whether it asks what a log says."""
-        return re.search(r"\blogs?\b", self.text) is not None
+        return re.search(r"\b(?:what|which|show|any)\b.{0,40}\b(?:logs?|errors?)\b|\blogs? of\b", self.text) is not None
 
     def __bool__(self) -> bool:
         return bool(self.namespaces or self.objects)

@@ -21,6 +21,7 @@ from groundswell.agents.observability.world import (
 
 _FAILED = re.compile(r"(?P<kind>Liveness|Readiness|Startup) probe (?:failed|errored)")
 _LATELY = 20 * 60.0
+_YOUNG, _FEW = 45.0, 3  # seconds, failures
 _KEYS = {"Liveness": "livenessProbe", "Readiness": "readinessProbe", "Startup": "startupProbe"}
 
 
@@ -36,6 +37,8 @@ def find(world: World) -> Iterator[Finding]:
             if key in seen or (failed is None and not _silent(world, pod, container)):
                 continue
             if failed is not None and not _is_now(world, pod, container, failed):
+                continue
+            if failed is not None and _is_first(world, container, failed):
                 continue
             seen.add(key)
             yield _failing(world, pod, container, failed)
@@ -60,6 +63,12 @@ def _is_now(world: World, pod: Thing, container: Data, failed: Happening) -> boo
     lately = world.age(failed.last) < _LATELY
     kills = failed.message.startswith(("Liveness", "Startup"))
     return kills and lately and number(container.get("restarts")) >= 2 and world.age(last.get("finishedAt")) < _LATELY
+
+
+def _is_first(world: World, container: Data, failed: Happening) -> bool:
+    """Whether a container has only just begun: a probe that is not met yet is what probes are for."""
+    young = world.age(container.get("startedAt")) < _YOUNG and not number(container.get("restarts"))
+    return young and failed.count <= _FEW
 
 
 def _silent(world: World, pod: Thing, container: Data) -> bool:

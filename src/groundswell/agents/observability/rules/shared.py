@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from groundswell.agents.observability.dependencies import DNS, HOST, Edge, followed
 from groundswell.agents.observability.findings import Finding, field_of, line_of, quoted, statement
-from groundswell.agents.observability.messages import EDGES, Complaint, complaints, persistent
+from groundswell.agents.observability.messages import EDGES, THEIRS, Complaint, complaints, persistent
 from groundswell.agents.observability.world import Ref, Thing, World, ready
 
 _TELLING = 1.5  # of a complaint's score
@@ -19,6 +19,10 @@ _SAYS = {
     "login": ["{what} rejects the logins of {who}", "{who}: rejected logins at {what}"],
     "throttled": ["{what} throttles {who} (too many requests)", "{who}: a limit on requests at {what}"],
     "certificate": ["The certificate of {what} is refused by {who}", "{who}: the certificate of {what}"],
+    "memory": ["{what} refuses {who} for want of memory", "{what} is out of memory for {who}"],
+    "disk": ["{what} refuses {who}, since its disk is full", "{what} is out of disk space for {who}"],
+    "read-only": ["{what} is read-only for {who}", "{who}: {what} is read-only"],
+    "limit": ["{what} has no connection left for {who}", "{who}: a limit on connections of {what}"],
     "dns": ["Names do not resolve (DNS) for {who}", "The look-ups of names (DNS) go wrong for {who}"],
 }
 
@@ -60,7 +64,8 @@ def _told(world: World) -> Iterator[_Told]:
             continue
         for log in logs:
             for complaint in complaints(log):
-                fits = complaint.kind in EDGES | {"certificate"} and complaint.score > _TELLING
+                about = complaint.kind in EDGES | {"certificate"} or (complaint.kind in THEIRS and complaint.host)
+                fits = about and complaint.score > _TELLING
                 if fits and not complaint.is_inbound and (persistent(complaint) or not ready(pod)):
                     yield _Told(world.owner(pod), pod, complaint, followed(world, complaint, ref.namespace))
 
@@ -99,7 +104,7 @@ def _blamed(world: World, thing: Ref, tellers: list[_Told], backing: set[Ref], p
             statement(f"All those pods are on {nodes.ref}.", field_of(tellers[0].pod, f"node: {nodes.ref.name}"))
         )
         quotes += [field_of(each.pod, f"node: {nodes.ref.name}") for each in tellers[:_NAMED]]  # type: ignore[misc]
-    serious = kind in ("certificate", "throttled", "login")
+    serious = kind in ("certificate", "throttled", "login", *THEIRS)
     where = next(iter(sorted(backing)), first.about)
     return Finding(
         rule="shared",
@@ -107,7 +112,9 @@ def _blamed(world: World, thing: Ref, tellers: list[_Told], backing: set[Ref], p
         kind=kind,
         about=thing,
         headline=statement(
-            [*(f"{each}: {says}" for each in words), f"{who} say the same: {says}"], *quotes, field_of(world.by_ref.get(thing))
+            [*(f"{each}: {says}" for each in words), f"{who} say the same: {says}"],
+            *quotes,
+            field_of(world.by_ref.get(thing)),
         ),
         depth=3 if serious or thing.kind == HOST else 2,
         weight=0.85,

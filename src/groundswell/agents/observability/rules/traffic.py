@@ -5,7 +5,15 @@ from collections.abc import Iterator
 from groundswell.agents.observability.dependencies import DNS, followed, has_ready
 from groundswell.agents.observability.findings import Finding, field_of, line_of, quoted, statement
 from groundswell.agents.observability.meanings import because
-from groundswell.agents.observability.messages import EDGES, Complaint, complaints, lasting, names_a_fault, persistent
+from groundswell.agents.observability.messages import (
+    EDGES,
+    THEIRS,
+    Complaint,
+    complaints,
+    lasting,
+    names_a_fault,
+    persistent,
+)
 from groundswell.agents.observability.pods import ended, upstream_of
 from groundswell.agents.observability.world import Log, Ref, Thing, World, ready
 
@@ -29,6 +37,9 @@ _SERIOUS = frozenset(
 )
 
 
+_MUCH = 0.2  # of a log's lines
+
+
 def find(world: World) -> Iterator[Finding]:
     """One finding for each workload and what it complains about; and what those say that others complain about."""
     dying = {(found.about, found.name) for found in ended(world)}
@@ -43,7 +54,7 @@ def find(world: World) -> Iterator[Finding]:
             if complaint.kind not in _SERIOUS | EDGES or not lasting(complaint) or key in found:
                 continue
             found[key] = _complaining(world, pod, about, complaint)
-            if complaint.kind in EDGES:
+            if complaint.kind in EDGES | THEIRS:
                 service = followed(world, complaint, pod.ref.namespace).service
                 blamed |= world.backing(service) if service else set()
             if complaint.kind == "dns" and (names := world.by_ref.get(DNS)) is not None:
@@ -57,7 +68,7 @@ def find(world: World) -> Iterator[Finding]:
     yield from found.values()
     for about in sorted(blamed - {key[0] for key in found}):
         yield from _at_fault(world, about)
-    for about in sorted(world.named - blamed - {key[0] for key in found}):
+    for about in sorted({world.owner(pod) for _, pod in _running(world)} - blamed - {key[0] for key in found}):
         yield from _repeating(world, about)
 
 
@@ -83,12 +94,13 @@ def _at_fault(world: World, about: Ref) -> Iterator[Finding]:
 
 
 def _repeating(world: World, about: Ref) -> Iterator[Finding]:
-    """What a program that the question names says again and again, of whatever kind."""
+    """What a program says again and again, of whatever kind: of one that the question names, or much of its log."""
+    most = 0.0 if about in world.named else _MUCH
     for pod in world.pods_of.get(about, []):
         for log in world.logs.get(pod.ref, []):
             for complaint in complaints(log):
                 is_error = complaint.line.level in ("error", "fatal") and names_a_fault(complaint)
-                if is_error and persistent(complaint) and ready(pod):
+                if is_error and persistent(complaint) and ready(pod) and _share(complaint) >= most:
                     finding = _complaining(world, pod, about, complaint)
                     finding.weight, finding.depth = 0.6, 1
                     yield finding
@@ -130,6 +142,11 @@ def _complaining(world: World, pod: Thing, about: Ref, complaint: Complaint) -> 
         touches={pod.ref, *([node.ref] if node else [])},
         next=f"kubectl -n {pod.ref.namespace} logs {pod.ref.name} -c {complaint.log.digest.container} --tail=100",
     )
+
+
+def _share(complaint: Complaint) -> float:
+    """How much of its log a complaint is."""
+    return complaint.line.count / max(1, complaint.log.digest.lines)
 
 
 def _of(reason: str) -> str:
