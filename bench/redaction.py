@@ -2,8 +2,8 @@
 
     python bench/redaction.py --harm FOLDER…
 
-The figures go to `bench/results/redaction.json`. With `--harm` it also redacts the Python files there and prints every
-line that changed, to be judged by a reader.
+The figures go to `bench/results/redaction.json`. With `--harm` it also redacts the Python files and logs there and
+prints every line that changed, to be judged by a reader.
 """
 
 import json
@@ -105,9 +105,9 @@ def hostile() -> dict[str, dict[str, float]]:
 
 
 def harm(folder: Path) -> dict[str, float]:
-    """Redact the Python files of a folder and print what changed."""
+    """Redact the Python files and logs of a folder and print what changed."""
     tokens = harmed = size = 0
-    for path in sorted(folder.rglob("*.py")):
+    for path in sorted(path for kind in ("*.py", "*.log") for path in folder.rglob(kind)):
         if "site-packages" in path.relative_to(folder).parts:
             continue
         text = path.read_bytes().decode(errors="replace")

@@ -105,7 +105,7 @@ def started(folder: Path, retention: float) -> subprocess.Popen[bytes]:
 async def reachable(folder: Path, process: subprocess.Popen[bytes]) -> dict[str, Any]:
     """The platform's address and key."""
     file = folder / "data" / "platform.json"
-    for _ in range(600):
+    for _ in range(1800):
         if process.poll() is not None:
             raise SystemExit((folder / "log").read_text())
         if file.exists():

@@ -70,6 +70,9 @@ AccountName=x;AccountKey=«abcdefghijklmnopqrstuvwxyz0123456789+/==»;EndpointSu
 login failed user=bob password=«swordfish» ip=10.1.2.3
 DD_API_KEY=«0123456789abcdef0123456789abcdef»
 machine example.com login bob password «hunter2»
+default login bob password «"hun ter2"»
+password = "«hunter2»" * count
+password = "«Optional7»"
 db.example.com:5432:app:bob:«swordfish»
 bob:«$apr1$abcdefgh$abcdefghijklmnopqrstuv»
 Cookie: sessionid=«abcdef123456»; theme=dark
@@ -99,6 +102,10 @@ password: xxxx
 password: your-password-here
 password = "***"
 password = changeme
+password = b"a" * 102400
+machine example.com login bob password "pass" account x
+token: 'Optional[str]' = None
+"password": "string?",
 "token": "{{ .Values.x }}"
 token: str
 token: Token

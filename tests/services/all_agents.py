@@ -125,7 +125,7 @@ async def all_agents(folder: Path, sink: Sink | None = None) -> AsyncIterator[Al
         log = folder / "platform.log" if sink else None
         async with served(load(folder, overrides, {"HOME": str(folder)}), log) as running:
             assert running.instance is not None
-            async with httpx2.AsyncClient(base_url=running.instance.url, timeout=60) as http:
+            async with httpx2.AsyncClient(base_url=running.instance.url, timeout=180) as http:
                 there = AllAgents(running, http, log)
                 await _ask(there, places)
                 yield there

@@ -160,6 +160,7 @@ async def test_a_tool_call_is_a_run_of_one_call(http: httpx2.AsyncClient):
     [
         ("trial_look", {}, "error", "bad_arguments"),
         ("trial_look", {"q": "x", "more": 1}, "error", "bad_arguments"),
+        ("trial_look", {"q": 10**30}, "error", "bad_arguments"),
         ("trial_mark", {"text": "x"}, "denied", "tool_not_allowed"),
     ],
 )

@@ -275,9 +275,12 @@ class Journal:
         return found
 
     async def of_run(self, tenant: str, run: str) -> list[dict[str, Any]]:
-        """The calls of a run with their results, in the order in which they were begun."""
-        sql = """SELECT c.*, false AS acting, e.body FROM calls c
-                 LEFT JOIN evidence e ON e.tenant = c.tenant AND e.digest = c.reply_digest
+        """The calls of a run with their results, in the order in which they were begun.
+
+        A pruned run's are not told, either, where another run keeps the same bytes.
+        """
+        sql = """SELECT c.*, false AS acting, e.body FROM calls c JOIN runs r ON r.id = c.run
+                 LEFT JOIN evidence e ON e.tenant = c.tenant AND e.digest = c.reply_digest AND NOT r.pruned ? 'calls'
                  WHERE c.tenant = %s AND c.run = %s ORDER BY c.begun, c.task, c.kind, c.n"""
         found: list[dict[str, Any]] = []
         for row in await self.database.rows(sql, tenant, run):

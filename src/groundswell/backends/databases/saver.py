@@ -6,6 +6,7 @@ the writes are gathered, and both go in one commit; a task that finishes before 
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, LiteralString
@@ -20,6 +21,26 @@ from psycopg.rows import dict_row
 from groundswell.backends.databases.connections import APPEND, EPOCH_OVER, Database, EpochOver, as_json
 from groundswell.core.records import Fact
 from groundswell.core.records.events import Noted, Stepped, StepStarted
+
+
+class Serializer(JsonPlusSerializer):
+    """LangGraph's own, except that a state may hold integers of any size, as callers and models may send them."""
+
+    def __init__(self) -> None:
+        super().__init__(allowed_msgpack_modules=None)
+
+    def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
+        """As MessagePack, or as JSON where an integer has more than the 64 bits that it has room for."""
+        try:
+            return super().dumps_typed(obj)
+        except TypeError as error:
+            with contextlib.suppress(TypeError, ValueError):
+                return "plain", json.dumps(obj).encode()
+            raise error from None
+
+    def loads_typed(self, data: tuple[str, bytes]) -> Any:
+        """What `dumps_typed` made."""
+        return json.loads(data[1]) if data[0] == "plain" else super().loads_typed(data)
 
 
 class Write:
@@ -66,7 +87,7 @@ class RunSaver(AsyncPostgresSaver):
     """
 
     def __init__(self, database: Database, run: str, tenant: str, epoch: int) -> None:
-        super().__init__(database.pool, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
+        super().__init__(database.pool, serde=Serializer())
         self.database, self.run, self.tenant, self.epoch = database, run, tenant, epoch
         self.begun: list[Write] = []
         self.turn = asyncio.Lock()

@@ -85,12 +85,19 @@ def _without_password(value: str) -> str:
 Source = Annotated[str, AfterValidator(_without_password)]
 
 
+def _or_a_text(schema: dict[str, Any]) -> None:
+    """The shorthand, in the schema."""
+    messages = {name: schema.pop(name) for name in ("type", "items")} | {"minItems": 1}
+    schema["anyOf"] = [{"type": "string", "maxLength": LONGEST_INPUT, "pattern": r"\S"}, messages]
+
+
 class NewRun(Record):
     """A request for a run. A text is shorthand for one user message with one part."""
 
     input: tuple[Message, ...] = Field(
         examples=["Where is the retry policy defined?"],
         description="A text, or a list of messages with typed parts.",
+        json_schema_extra=_or_a_text,
     )
     agent: str = Field(default="", max_length=64, description="Empty: the router chooses.")
     thread: str = Field(default="", max_length=64, description="Empty: a new thread.")

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 from groundswell.core.redaction.literals import (
+    is_annotation,
     is_chosen,
     is_generated,
     is_name,
@@ -73,6 +74,7 @@ _RUN = re.compile(r"[^\s\"'`]*+")
 _PACKED = re.compile(r"[^\s\"'`&;,)\]}>|]*+")
 _REST = re.compile(r"[^\s\"'`]*+[ \t\r]*+(?:\Z|#|//)")
 _PATTERN = re.compile(r"[\[\\]")
+_REPEATED = re.compile(r"[ \t]*\*[ \t]*\d")  # b"a" * 1024
 _UNNESTED = re.compile(r"[(\[{<]|\\[nrt]|\|\||&&")
 _CHOSEN = re.compile(CHOSEN, re.IGNORECASE)
 _SENSITIVE = re.compile(rf"(?:{KEYWORD}|authorization|(?:set-?)?cookies?|apikey|auth)s?\d{{0,2}}\Z", re.IGNORECASE)
@@ -143,6 +145,8 @@ def _assigned(line: str, match: re.Match[str], settings: bool) -> Span | None:
     if ("f" in prefix and "{" in text) or ("r" in prefix and _PATTERN.search(text)) or not is_value(text, key):
         return None
     if not match["end"] and len(text) < 3:
+        return None
+    if is_annotation(text) or _REPEATED.match(line, match.end()):
         return None
     return Span(*match.span("text"), kind, "" if match["end"] else match["quote"][-1])
 

@@ -28,6 +28,10 @@ _TYPE = re.compile(
         |Provider|Callable|Any|Info|Model|Union|Optional|Iterator|Source|Kind|Enum|Value|Config|Options?|Params?))[?!;]?""",
     re.VERBOSE | re.IGNORECASE,
 )
+_ANNOTATION = re.compile(
+    r"(?:typing\.|t\.)?(?:Annotated|Callable|ClassVar|Final|Iterable|List|Literal|Mapping|NotRequired|Optional|Required"
+    r"|Sequence|Set|Tuple|Union)\[[\w., |\[\]]+\]|(?:boolean|bytes|number|string)\?"
+)
 _WORDS = re.compile(r"[A-Za-z]+(?:[-_. /:|+]+[A-Za-z]+)*[-_.:!?]?")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:(?:\.|->|::|\?\.)[A-Za-z_]\w*)+")
 _NAME = re.compile(r"[A-Za-z_]+")
@@ -61,6 +65,11 @@ def is_name(value: str) -> bool:
 def is_type(value: str) -> bool:
     """Whether the value is what stands after a colon in code: a type."""
     return _TYPE.fullmatch(value) is not None
+
+
+def is_annotation(value: str) -> bool:
+    """Whether a text in quotes is a type: `'Optional[str]'`, `"string?"`."""
+    return _ANNOTATION.fullmatch(value) is not None
 
 
 def is_generated(value: str, least: int = 8) -> bool:

@@ -78,6 +78,10 @@ def _is_argument(match: re.Match[str]) -> bool:
     return is_chosen(match["s"])
 
 
+def _is_quoted(match: re.Match[str]) -> bool:
+    return is_chosen(match["s"].strip("\\\"'"))
+
+
 def is_base64(value: str) -> bool:
     """Whether the value can be the data of a Kubernetes Secret rather than an ordinary setting."""
     if len(value) < 8 or len(value) % 4:
@@ -163,7 +167,7 @@ _LINES = (
          re.compile(rf"\b(?:mysql|mariadb)[a-z]*\b.{{0,120}}? -p(?P<s>[^\s\"'`;,<>()&|=]{_LITERAL}+)"), _is_argument),
     Rule("password", ("machine", "default"),
          re.compile(r"\b(?:machine[ \t]+\S+|default)[ \t]+login[ \t]+\S+[ \t]+(?:account[ \t]+\S+[ \t]+)?"
-                    r"password[ \t]+(?P<s>\S+)"), _is_argument),
+                    r"password[ \t]+(?P<s>\"(?:[^\"\\]|\\.)*+\"|\S+)"), _is_quoted),
     Rule("password", ("curl",),
          re.compile(rf"\bcurl\b.{{0,200}}? (?:-u|--user|--proxy-user)[ =]?[\"']?[^\s:\"']+:(?P<s>{_LITERAL}+)"),
          _is_argument),
