@@ -167,7 +167,7 @@ _LINES = (
          re.compile(rf"\b(?:mysql|mariadb)[a-z]*\b.{{0,120}}? -p(?P<s>[^\s\"'`;,<>()&|=]{_LITERAL}+)"), _is_argument),
     Rule("password", ("machine", "default"),
          re.compile(r"\b(?:machine[ \t]+\S+|default)[ \t]+login[ \t]+\S+[ \t]+(?:account[ \t]+\S+[ \t]+)?"
-                    r"password[ \t]+(?P<s>\"(?:[^\"\\]|\\.)*+\"|\S+)"), _is_quoted),
+                    r"password[ \t]+(?P<s>\"(?:[^\"\\]|\\.)*\"|\S+)"), _is_quoted),
     Rule("password", ("curl",),
          re.compile(rf"\bcurl\b.{{0,200}}? (?:-u|--user|--proxy-user)[ =]?[\"']?[^\s:\"']+:(?P<s>{_LITERAL}+)"),
          _is_argument),
