@@ -29,6 +29,7 @@ from groundswell.core.records import NewRun
 RESULTS = Path(__file__).parent / "results"
 SAMPLE_SECONDS = 5.0
 SETTLED_MINUTES = 15.0
+LATE_SECONDS = 30.0  # after its time, a run is overdue: it is looked for every five seconds
 SOAKER = """
 from typing import Any, NotRequired, TypedDict
 from langgraph.graph import START, StateGraph
@@ -151,16 +152,23 @@ async def soaked(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
                     data = await asyncio.to_thread(size, folder / "data")
                     samples.append({"minute": round(now / 60, 3), "pss": held, "data": data})
                 await asyncio.sleep(0.02)
-        runs = len((await _all(there))[0])
+        ages = await ages_of_runs(there)
     finally:
         process.terminate()
         process.wait(30)
-    return {"samples": samples, "ended": ended, "asked": asked, "runs_left": runs}
+    overdue = sum(age > arguments.retention * 60 + LATE_SECONDS for age in ages)
+    return {"samples": samples, "ended": ended, "asked": asked, "runs_left": len(ages), "runs_overdue": overdue}
 
 
-async def _all(there: dict[str, Any]) -> tuple[list[Any], str]:
+async def ages_of_runs(there: dict[str, Any]) -> list[float]:
+    """How many seconds ago each run ended that is still there."""
+    now, cursor, ages = datetime.now(UTC), "", list[float]()
     async with Client(there["url"], there["key"]) as client:
-        return await client.runs(limit=200)
+        while True:
+            runs, cursor = await client.runs(limit=200, cursor=cursor)
+            ages += [(now - run.ended).total_seconds() for run in runs if run.ended]
+            if not cursor:
+                return ages
 
 
 def grown(samples: list[dict[str, float]], name: str, since: float) -> float | None:
