@@ -199,7 +199,7 @@ def plot(samples: list[dict[str, float]], file: Path) -> None:
         for part in range(5)
     ) + "".join(
         f'<text x="{left + part * (width - left - 20) / 4:.0f}" y="{height - 20}" text-anchor="middle">'
-        f"{last * part / 4:.0f} min</text>"
+        f"{last * part / 4:.4g} min</text>"
         for part in range(5)
     )
     file.write_text(

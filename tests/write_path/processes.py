@@ -34,7 +34,7 @@ from write_path import trial
 # children are forked from a process that has imported everything: one starts in a few milliseconds
 os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])
 FORK = get_context("forkserver")
-FORK.set_forkserver_preload(["write_path.processes"])
+FORK.set_forkserver_preload(["pytest", "write_path.processes"])  # pytest: each child imports the main module
 for package in ("services", "agents", "tools", "policies"):
     list(discovery.modules(f"groundswell.{package}"))
 PASSED: Counter[str] = Counter()
