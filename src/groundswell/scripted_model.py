@@ -123,6 +123,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._whole(say.status, {"error": {"message": say.text or f"refused with {say.status}"}})
             elif body.get("stream"):
                 self._stream(say, body)
+            elif say.fault == "hang":
+                scripted.released.wait(60)
             else:
                 message = {"role": "assistant", "content": say.text, "tool_calls": _calls(say)}
                 choice = {"index": 0, "message": message, "finish_reason": _finish(say)}

@@ -11,9 +11,10 @@ from groundswell.agents.web import brief
 from groundswell.agents.web.graph import agent
 from groundswell.core.context import RunContext
 from groundswell.core.records import Answer, Excerpt, Limits, Passage, ToolSpec
+from groundswell.runtime.replay import CountingSaver
 from groundswell.testing import DirectModels, FakeTools, Say, ScriptedModel, run_context
 
-GRAPH = agent.graph.compile()
+GRAPH = agent.graph.compile()  # its steps are counted over all graphs, as a run's are
 SEARCH = ToolSpec(
     name="documents_search",
     description="Search.",
@@ -107,7 +108,9 @@ async def ask(question: str, script: Any = None, *, limits: Limits = agent.limit
         sources: Any = {"pages": "collection:manual"}
         context = run_context(tools, question, models=models, sources=sources, offered=[SEARCH, FETCH])
         context = RunContext(**{**vars(context), "run": context.run.model_copy(update={"budget": limits})})
-        state = await GRAPH.ainvoke({"question": question}, {"recursion_limit": limits.steps}, context=context)
+        counted = GRAPH.copy({"checkpointer": CountingSaver(limits.steps)})
+        config: Any = {"recursion_limit": limits.steps, "configurable": {"thread_id": "one"}}
+        state = await counted.ainvoke({"question": question}, config, context=context, durability="sync")
         if models:
             await models.close()
     return Asked(state, tools, model if script else None)

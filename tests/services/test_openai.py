@@ -102,6 +102,15 @@ async def ended(http: httpx2.AsyncClient, run: str) -> dict[str, Any]:
     return (await http.get(f"/v1/runs/{run}")).json()
 
 
+async def settled(http: httpx2.AsyncClient, run: str) -> None:
+    """Until a run's calls are settled: nobody waits for the model any more."""
+    for _ in range(400):
+        if all(call["state"] == "done" for call in (await http.get(f"/v1/runs/{run}/calls")).json()):
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("the model is still asked")
+
+
 async def latest(http: httpx2.AsyncClient) -> dict[str, Any]:
     return (await http.get("/v1/runs?limit=1")).json()["runs"][0]
 
@@ -262,6 +271,42 @@ async def test_cancelling_the_run_stops_a_stream_that_is_passed_through(
             pass
     ended_run = await ended(http, run)
     assert (ended_run["status"], ended_run["error"]) == ("cancelled", None)
+
+
+async def test_cancelling_the_run_ends_a_whole_reply_that_is_waited_for(
+    client: openai.AsyncOpenAI, http: httpx2.AsyncClient, mouth: Mouth, scripted: ScriptedModel
+) -> None:
+    mouth.says = lambda body: Say("one word and then another one", fault="hang")
+    messages: Any = [{"role": "user", "content": "go on"}]
+    count = len(scripted.requests)
+    asked = asyncio.create_task(client.chat.completions.create(model="llm:planner", messages=messages))
+    assert await asyncio.to_thread(scripted.wait_for, count + 1)
+    run = (await latest(http))["id"]
+    assert (await http.post(f"/v1/runs/{run}/cancel")).status_code == 200
+    with pytest.raises(openai.APIError, match="cancelled"):
+        await asked
+    ended_run = await ended(http, run)
+    assert (ended_run["status"], ended_run["error"]) == ("cancelled", None)
+    await settled(http, run)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_leaving_before_the_first_word_of_a_model_ends_the_run_and_the_call(
+    client: openai.AsyncOpenAI, http: httpx2.AsyncClient, mouth: Mouth, scripted: ScriptedModel, stream: bool
+) -> None:
+    mouth.says = lambda body: Say("", fault="hang")
+    messages: Any = [{"role": "user", "content": "go on"}]
+    count = len(scripted.requests)
+    create: Any = client.chat.completions.create
+    asked = asyncio.create_task(create(model="llm:planner", messages=messages, stream=stream))
+    assert await asyncio.to_thread(scripted.wait_for, count + 1)
+    run = (await latest(http))["id"]
+    asked.cancel()
+    await asyncio.gather(asked, return_exceptions=True)
+    if stream and not asked.cancelled():
+        await asked.result().close()
+    assert (await ended(http, run))["status"] == "cancelled"
+    await settled(http, run)
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,35 @@ async def test_a_follow_up_stays_with_its_thread_unless_it_clearly_leaves():
     assert (await chooser.choose(Asked(CODE, current="observability"))).agent == "coding"
 
 
+@pytest.mark.parametrize("current", OURS)
+async def test_a_follow_up_that_clearly_is_for_no_agent_is_asked_back_about(current: str):
+    chooser = Chooser(installed(*OURS))
+    for text in (
+        "tell me a joke about cats please",
+        "write a poem about the sea for my mother",
+        "order two pizzas to my home",
+        "remind me to water the plants at six",
+        "what should I cook for dinner tonight",
+    ):
+        route = await chooser.choose(Asked(text, current=current))
+        assert (route.agent, bool(route.question)) == ("", True), text
+
+
+async def test_a_follow_up_that_refers_to_what_was_said_stays_however_odd_it_sounds():
+    chooser = Chooser(installed(*OURS))
+    for current, text in (
+        ("observability", "what should I look at next"),
+        ("coding", "tell me more about the retry part"),
+        ("coding", "so who would break if I change it"),
+        ("web", "and what if I miss the date"),
+        ("web", "and where do I find that"),
+        ("observability", "show me the logs before that"),
+    ):
+        assert (await chooser.choose(Asked(text, current=current))).agent == current, text
+    attached = Asked("write a poem about the sea for my mother", attached="ERROR: no such table", current="coding")
+    assert (await chooser.choose(attached)).agent == "coding"
+
+
 async def test_a_source_speaks_for_its_agent_but_not_against_a_clear_text():
     chooser = Chooser(installed(*OURS))
     vague = "what is slow since yesterday"

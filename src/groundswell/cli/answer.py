@@ -1,5 +1,6 @@
 """An answer as lines for people: the text with numbers, what each number stands for, and what is missing."""
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ Line = tuple[str, Style]
 Numbers = dict[str, Entry]
 QUOTE_LINES = 3
 RANKED = 15
+HEADING = re.compile(r"\d+\. .*[?:]$")
 
 
 def lines(run: "Run", columns: int | None, program: str) -> Iterator[Line]:
@@ -29,7 +31,7 @@ def _blocks(run: "Run", columns: int | None, program: str) -> Iterator[Iterator[
     answer = run.answer
     numbers = numbered(answer.claims) if answer else {}
     if answer and answer.text.strip():
-        yield _wrapped(_numbered(answer, numbers), columns)
+        yield _said(answer, numbers, columns)
     elif run.status == "succeeded" and answer and not (answer.question or answer.needs_model):
         yield _wrapped("Not found: nothing in the sources bears out an answer.", columns, "bold")
     if answer:
@@ -41,6 +43,15 @@ def _blocks(run: "Run", columns: int | None, program: str) -> Iterator[Iterator[
     if numbers:
         first = next(iter(numbers.values()))
         yield _wrapped(f"Open a citation:  {program} evidence {first.evidence[:8]}", None, "dim")
+
+
+def _said(answer: "Answer", numbers: Numbers, columns: int | None) -> Iterator[Line]:
+    """The text; the headings of a report's sections, which no claim says, stand out."""
+    before = ""
+    for line in _numbered(answer, numbers).split("\n"):
+        is_heading = not before and HEADING.match(line) and not any(line in claim.text for claim in answer.claims)
+        yield from _wrapped(line, columns, "bold" if is_heading else "")
+        before = line
 
 
 def _citations(numbers: Numbers, columns: int | None) -> Iterator[Line]:

@@ -11,12 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.config import get_config
 from langgraph.errors import GraphRecursionError
 from langgraph.runtime import get_runtime
 
 from groundswell.backends.databases.calls import digest_of
+from groundswell.backends.databases.saver import Supersteps
 from groundswell.core.agent import Agent
 from groundswell.core.context import RunContext
 from groundswell.core.errors import Denied, GroundswellError, Invalid, LimitReached, NotFound, Unavailable
@@ -78,6 +81,26 @@ class Replay(Record):
     replayed_with: str
     difference: Difference | None = None
     missing: str = ""  # why it could not go on
+
+
+class CountingSaver(InMemorySaver):
+    """Checkpoints in memory, with a run's limit on its supersteps."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.supersteps = Supersteps(steps)
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Store a checkpoint. Raises LimitReached where a superstep follows, and none is left."""
+        stored = await super().aput(config, checkpoint, metadata, new_versions)
+        self.supersteps.took(metadata.get("step", 0), checkpoint)
+        return stored
 
 
 class _Stopped(BaseException):
@@ -247,7 +270,7 @@ async def _ended(graph: Any, context: RunContext, call: dict[str, Any] | None) -
     config: Any = {"configurable": {"thread_id": run.id}, "recursion_limit": max(run.budget.steps, 1)}
     given = {"question": run.question, **(call or {})}
     try:
-        moved = graph.copy({"checkpointer": InMemorySaver()})
+        moved = graph.copy({"checkpointer": CountingSaver(run.budget.steps)})
         # a task of its own: what stops it is no Exception, and must not be taken for the end of the program
         state = await asyncio.create_task(_moved(moved, given, config, context))
     except GraphRecursionError:

@@ -20,7 +20,7 @@ from groundswell.backends.databases.connections import Database, EpochOver
 from groundswell.backends.databases.evidence import EvidenceStore
 from groundswell.backends.databases.leases import Lease, Leases
 from groundswell.backends.databases.runs import HISTORY, RunStore
-from groundswell.backends.databases.saver import RunSaver
+from groundswell.backends.databases.saver import RunSaver, Supersteps
 from groundswell.backends.peers import Peer
 from groundswell.core.agent import Agent
 from groundswell.core.context import RunContext
@@ -364,6 +364,9 @@ class Worker:
         if latest and run.epoch > 1:
             await saver.recall()
         config["recursion_limit"] = max(run.budget.steps - taken, 1)
+        saver.supersteps = Supersteps(run.budget.steps - run.spent.steps)
+        if latest:  # it may have been killed between its last superstep and its end
+            saver.supersteps.check(latest.checkpoint)
         graph = self._graph(run, lease).copy({"checkpointer": saver})
         given = {"question": run.question, **(lease.call or {})}
         # the latest checkpoint decides: an input that is given twice starts over

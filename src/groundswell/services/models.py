@@ -57,17 +57,17 @@ class Relayed(Record):
 
 @internal.post("/relay", response_model=None)
 async def relay(asked: Relayed, models: ModelsDep, token: RunCaller) -> StreamingResponse:
-    """A chat completion passed through, one chunk a line; what the engine refuses at once is a problem."""
+    """A chat completion passed through, one chunk a line, or the problem that ends it.
+
+    The response begins before the engine's does: whoever stops waiting for the first word is seen to leave.
+    """
     if token.agent != f"llm:{asked.role}":
         raise Denied("other_run", f"this run may not ask role {asked.role!r}")
     chunks = models.relayed(token, asked.role, asked.body)
-    first = await anext(chunks, None)
 
     async def lines() -> AsyncGenerator[bytes]:
         async with contextlib.aclosing(chunks):
             try:
-                if first is not None:
-                    yield _line({"data": first})
                 async for chunk in chunks:
                     yield _line({"data": chunk})
             except GroundswellError as error:

@@ -14,6 +14,7 @@ from groundswell.backends.databases.connections import Connection, Database, Epo
 from groundswell.backends.databases.evidence import Piece, store
 from groundswell.core.errors import Conflict, LimitReached
 from groundswell.core.records import Ask, CallState, Fact, Recorded, ToolResult
+from groundswell.core.records.calls import parted
 from groundswell.core.records.events import Approval, CallFinished, CallProgressed, CallStarted, Denial, Told
 
 
@@ -106,7 +107,8 @@ class Journal:
         Raises EpochOver, LimitReached (`budget_…`) and Conflict (`diverged`: the same effect in other words).
         """
         attempt = before.attempt + 1 if before else 1
-        started = CallStarted(call=place.fact, tool=place.ask.kind, attempt=attempt, arguments=place.ask.arguments)
+        ask, (ns, _) = place.ask, parted(place.ask.checkpoint_ns)
+        started = CallStarted(call=place.fact, tool=ask.kind, attempt=attempt, arguments=ask.arguments, ns=ns)
         facts = [Fact(key=f"{place.fact}/started/{attempt}", body=started)]
         try:
             async with self.database.transaction() as connection:

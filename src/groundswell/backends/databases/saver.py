@@ -9,6 +9,7 @@ import contextlib
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, LiteralString
 
 import psycopg
@@ -19,7 +20,9 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from psycopg.rows import dict_row
 
 from groundswell.backends.databases.connections import APPEND, EPOCH_OVER, Database, EpochOver, as_json
+from groundswell.core.errors import LimitReached
 from groundswell.core.records import Fact
+from groundswell.core.records.calls import parted
 from groundswell.core.records.events import Noted, Stepped, StepStarted
 
 
@@ -76,6 +79,23 @@ def nodes_to_run(channels: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(sorted(nodes))
 
 
+@dataclass
+class Supersteps:
+    """How many supersteps a run has left, over all its graphs: LangGraph's own limit is one for each of them."""
+
+    left: int
+
+    def took(self, step: int, checkpoint: Checkpoint) -> None:
+        """Count one that is stored. Raises LimitReached where another one follows, and none is left."""
+        self.left -= step > 0
+        self.check(checkpoint)
+
+    def check(self, checkpoint: Checkpoint) -> None:
+        """Raise LimitReached where a superstep follows, and none is left."""
+        if self.left <= 0 and nodes_to_run(checkpoint["channel_values"]):
+            raise LimitReached("budget_steps", "the run has no supersteps left")
+
+
 _current: ContextVar[Write] = ContextVar("write")
 
 
@@ -89,6 +109,7 @@ class RunSaver(AsyncPostgresSaver):
     def __init__(self, database: Database, run: str, tenant: str, epoch: int) -> None:
         super().__init__(database.pool, serde=Serializer())
         self.database, self.run, self.tenant, self.epoch = database, run, tenant, epoch
+        self.supersteps: Supersteps | None = None
         self.begun: list[Write] = []
         self.turn = asyncio.Lock()
         self.stated: dict[str, tuple[str, list[Fact]]] = {}  # task → the checkpoint it runs on, facts
@@ -96,10 +117,10 @@ class RunSaver(AsyncPostgresSaver):
 
     def state(self, task: str, checkpoint: str, within: str, name: str, data: dict[str, Any]) -> None:
         """State a fact that becomes one with this task's writes; `within` is the task's own namespace."""
-        ns, node = _parted(within)
+        ns, node = parted(within)
         facts = self.stated.setdefault(task, (checkpoint, []))[1]
         self.wrote[ns, task] = node
-        facts.append(Fact(key=f"{task}/{len(facts)}", body=Noted(node=node, name=name, data=data)))
+        facts.append(Fact(key=f"{task}/{len(facts)}", body=Noted(node=node, name=name, data=data, ns=ns)))
 
     def forget(self, task: str) -> None:
         """A try of this task failed and is made again: what it stated is void."""
@@ -117,7 +138,7 @@ class RunSaver(AsyncPostgresSaver):
             "SELECT checkpoint_ns, max(checkpoint_id) AS id FROM langgraph.checkpoints WHERE thread_id = %s GROUP BY 1"
         )
         latest = {row["checkpoint_ns"]: row["id"] for row in await self.database.rows(sql, self.run)}
-        sent = {ns.rpartition(":")[2]: _parted(ns)[1] for ns in latest if ns}  # a subgraph's namespace names its task
+        sent = {ns.rpartition(":")[2]: parted(ns)[1] for ns in latest if ns}  # a subgraph's namespace names its task
         sql = """SELECT DISTINCT checkpoint_ns, task_id, task_path FROM langgraph.checkpoint_writes
                  WHERE thread_id = %s AND checkpoint_id = ANY(%s)"""
         for row in await self.database.rows(sql, self.run, list(latest.values())):
@@ -154,7 +175,7 @@ class RunSaver(AsyncPostgresSaver):
             nodes = tuple(sorted({self.wrote.pop(key) for key in mine}))
             facts.append(Fact(key=f"step/{checkpoint['id']}", body=Stepped(step=step, nodes=nodes, ns=ns)))
             if ns:  # the superstep of the graph around it will say so: a sent task's own path has no name
-                around, node = _parted(ns)
+                around, node = parted(ns)
                 self.wrote[around, ns.rpartition(":")[2]] = node
         if follows := nodes_to_run(checkpoint["channel_values"]):
             begun = StepStarted(step=step + 1, nodes=follows, ns=ns)
@@ -162,7 +183,10 @@ class RunSaver(AsyncPostgresSaver):
         writes = self.begun.copy()
         with self._begun(facts):
             await self._gathered(writes)
-            return await super().aput(config, checkpoint, metadata, new_versions)
+            stored = await super().aput(config, checkpoint, metadata, new_versions)
+        if self.supersteps:
+            self.supersteps.took(step, checkpoint)
+        return stored
 
     @contextlib.contextmanager
     def _begun(self, facts: list[Fact]) -> Generator[None]:
@@ -217,9 +241,3 @@ class RunSaver(AsyncPostgresSaver):
         """Wait until the statements of these are there: not for the disk, only for what is being packed."""
         for write in writes.copy():
             await write.complete
-
-
-def _parted(ns: str) -> tuple[str, str]:
-    """The namespace around a node, and its name: `research:4f|think:9a` is `think` in `research:4f`."""
-    around, _, own = ns.rpartition("|")
-    return around, own.partition(":")[0] or "graph"

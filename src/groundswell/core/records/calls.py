@@ -112,3 +112,9 @@ class Recorded(Record):
 def path_of(checkpoint_ns: str) -> tuple[str, ...]:
     """The names in a namespace of LangGraph, `graph:ID|node:ID`."""
     return tuple(part.partition(":")[0] for part in checkpoint_ns.split("|"))
+
+
+def parted(checkpoint_ns: str) -> tuple[str, str]:
+    """The namespace around a node, and its name: `research:4f|think:9a` is `think` in `research:4f`."""
+    around, _, own = checkpoint_ns.rpartition("|")
+    return around, own.partition(":")[0] or "graph"

@@ -57,6 +57,7 @@ class Noted(Record):
     node: str
     name: str
     data: dict[str, Any] = {}
+    ns: str = ""  # the graph that it lies in, as a step says it; empty for the run's own
 
 
 class CallStarted(Record):
@@ -68,6 +69,7 @@ class CallStarted(Record):
     tool: str
     attempt: int
     arguments: dict[str, Any] = {}
+    ns: str = ""
 
 
 class CallProgressed(Record):

@@ -219,59 +219,51 @@ async def _passed_through(request: Request, door: Asked, asked: ChatCompletion, 
     body = {name: value for name, value in raw.items() if name != "groundswell"}
     if asked.stream:
         body["stream_options"] = {**(raw.get("stream_options") or {}), "include_usage": True}
-    stack = contextlib.AsyncExitStack()
+    run, leave = begun["run"], lambda: _end(door, begun["run"], None)
+    said = _wanted(door, run, _relayed(door, begun["token"], {"role": role, "body": body}))
     try:
-        said = await stack.enter_async_context(_relayed(door, begun["token"], {"role": role, "body": body}))
+        first = await _while_connected(request, anext(said, None), leave)
+        if first is None:
+            raise Unavailable("model_cut_off", "the model sent nothing")
+    except Stopped:
+        await leave()
+        raise
     except BaseException as error:
-        _soon(_end(door, begun["run"], error))
+        _soon(_end(door, run, error))
         raise
     if asked.stream:
         fresh = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        told = _told(door, begun["run"], stack, _wanted(door, begun["run"], said), counts=asked.counts)
+        told = _told(door, run, first, said, counts=asked.counts)
         return StreamingResponse(told, 200, fresh, media_type="text/event-stream")
-    try:
-        async with stack:
-            wanted = _all(_wanted(door, begun["run"], said))
-            whole = await _while_connected(request, wanted, lambda: _end(door, begun["run"], None))
-    except Stopped:
-        await _end(door, begun["run"], None)
-        raise
-    except GroundswellError as error:
-        await _end(door, begun["run"], error)
-        raise
-    await _end(door, begun["run"], "succeeded")
-    return Response(whole, media_type="application/json")
+    await said.aclose()
+    await _end(door, run, "succeeded")
+    return Response(first, media_type="application/json")
 
 
-@contextlib.asynccontextmanager
-async def _relayed(door: Asked, token: str, body: dict[str, Any]) -> AsyncGenerator[AsyncIterator[str]]:
-    """The chunks that the models service relays."""
+async def _relayed(door: Asked, token: str, body: dict[str, Any]) -> AsyncGenerator[str]:
+    """The chunks that the models service relays; of a request that does not stream, the whole reply as one."""
     headers = {"authorization": f"Bearer {token}", "content-type": "application/json", **telemetry.headers()}
     content = json.dumps(body).encode()
     async with door.gateway.peers["models"].relay("POST", "/internal/relay", headers, content) as (status, _, chunks):
         if status >= 400:
             _json(b"".join([chunk async for chunk in chunks]), status)
-        yield _data(chunks)
+        async for line in _lines(chunks):
+            if line:
+                told: dict[str, Any] = json.loads(line)
+                if "problem" in told:
+                    raise from_problem(told["problem"], 503)
+                yield told["data"]
 
 
-async def _data(chunks: AsyncIterator[bytes]) -> AsyncIterator[str]:
-    async for line in _lines(chunks):
-        if line:
-            told: dict[str, Any] = json.loads(line)
-            if "problem" in told:
-                raise from_problem(told["problem"], 503)
-            yield told["data"]
-
-
-async def _told(
-    door: Asked, run: str, stack: contextlib.AsyncExitStack, said: AsyncIterator[str], *, counts: bool
-) -> AsyncGenerator[bytes]:
+async def _told(door: Asked, run: str, first: str, said: AsyncGenerator[str], *, counts: bool) -> AsyncGenerator[bytes]:
     outcome: BaseException | str | None = None
     try:
-        async with stack:
-            async for chunk in said:
+        async with contextlib.aclosing(said):
+            chunk: str | None = first
+            while chunk is not None:
                 if counts or not _only_usage(chunk):
                     yield f"data: {chunk}\n\n".encode()
+                chunk = await anext(said, None)
         outcome = "succeeded"
     except Stopped as error:
         yield event(refused(error)[1])
@@ -282,7 +274,7 @@ async def _told(
         _soon(_end(door, run, outcome))
 
 
-async def _wanted(door: Asked, run: str, said: AsyncIterator[str]) -> AsyncGenerator[str]:
+async def _wanted(door: Asked, run: str, said: AsyncGenerator[str]) -> AsyncGenerator[str]:
     """The chunks, for as long as nobody cancels the run through `/v1/runs`. Raises Stopped."""
     stopped = asyncio.ensure_future(_stopped(door, run))
     try:
@@ -302,6 +294,7 @@ async def _wanted(door: Asked, run: str, said: AsyncIterator[str]) -> AsyncGener
     finally:
         stopped.cancel()
         await asyncio.gather(stopped, return_exceptions=True)
+        await said.aclose()
 
 
 async def _stopped(door: Asked, run: str) -> None:
@@ -316,12 +309,6 @@ async def _stopped(door: Asked, run: str) -> None:
 def _only_usage(chunk: str) -> bool:
     """Whether a chunk is the one that was asked for on our behalf."""
     return '"usage"' in chunk and not (json.loads(chunk).get("choices"))
-
-
-async def _all(said: AsyncIterator[str]) -> str:
-    async for chunk in said:
-        return chunk
-    raise Unavailable("model_cut_off", "the model sent nothing")
 
 
 async def _end(door: Asked, run: str, outcome: BaseException | str | None) -> None:

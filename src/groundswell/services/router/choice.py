@@ -26,6 +26,13 @@ LEADS = {  # what is said first, by what the text is seen to be
 EASIER = 0.1  # of the threshold, for the likeliest agent where the source is its own, too
 LEAVES, STAYS = 0.9, 0.05  # a follow-up leaves its thread's agent for one this sure, if its own is less than this
 LEAVING_WORDS = 4
+NO_LONGER = 0.99  # the confidence of `none` from which a follow-up is out of scope, if it refers to nothing said before
+REFERS = re.compile(
+    r"\b(?:it|its|that|this|these|those|they|them|their|there|here|then|one|ones|same|others?|another|else|again|more|next|last"
+    r"|above|before|after|below|earlier|both|either|second|third|previous|so far)\b"
+    r"|^\W*(?:and|or|but|so|then|also|ok|okay|yes|no|sure|go on|what about|how about|what if)\b",
+    re.IGNORECASE,
+)
 BEYOND = 0.5  # the confidence of `none` from which a text is out of scope, rather than unclear
 WORDS_READ = 4000  # characters: more is not read anyway
 
@@ -84,7 +91,9 @@ class Chooser:
         best, sure = weighed.best, weighed.confidences[weighed.best]
         if asked.current in self.agents:
             own = weighed.confidences[asked.current]
-            leaves = best != asked.current and sure >= LEAVES and own <= STAYS
+            other = best != asked.current and sure >= LEAVES
+            beyond = weighed.confidences[NONE] >= NO_LONGER and not REFERS.search(asked.question)
+            leaves = own <= STAYS and (other or (beyond and not asked.attached))
             if not leaves or len(weighed.seen.words) < LEAVING_WORDS:
                 return self._route(weighed, asked.current, max(own, 0.5), "is a follow-up in a thread of this agent")
         if sure >= weighed.threshold and sure >= weighed.confidences[NONE]:
