@@ -89,6 +89,7 @@ def settle(
 
     Of one of which the platform does not know; its run goes on.
     """
+    here(context, as_json=as_json)
     if happened is None:
         hint = f"look where `{program()} approvals {run}` says, then say --happened or --did-not-happen"
         raise ConfigError("bad_options", "this needs to know whether it happened", hint)

@@ -147,6 +147,8 @@ class Acting:
         """What the model reads of a result."""
         if isinstance(answer, str):
             return answer
+        if self._changes(call):
+            self._remember_effect(call.name, answer)
         if answer.status not in ("ok", "no_data"):
             return f"{answer.status}: {answer.message}" + (f" ({answer.hint})" if answer.hint else "")
         if answer.value in (None, [], {}):
@@ -163,6 +165,14 @@ class Acting:
         if answer.truncated:
             told += f'\n[the tool had more to say: result_page(handle="{handle}", offset=0) has the whole of it]'
         return self._repeated(call, text, told)
+
+    def _remember_effect(self, name: str, answer: ToolResult) -> None:
+        """An answer says which effects were not had, whatever a model makes of it; not one that was had after all."""
+        undone = [each for each in self.loop.get("undone", []) if each[0] != name]
+        if answer.status not in ("ok", "no_data"):
+            why = f"{answer.message} ({answer.hint})" if answer.hint else answer.message
+            undone.append([name, f"{name} was not done: {why}"])
+        self.loop["undone"] = undone
 
     def _repeated(self, call: ToolUse, text: str, told: str) -> str:
         key = _key(call.name, tool_texts.arguments_of(call.arguments) or {})

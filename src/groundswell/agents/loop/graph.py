@@ -88,8 +88,8 @@ class Loop:
         places = state.get("places", {})
         final, read = loop.get("final", ""), runtime.context.evidence
         combined = await merged(draft, places, final, shown, read, may_overrule=self.may_overrule and looked)
-        if fell := loop.get("fell", ""):
-            combined.draft["missing"] = [*combined.draft.get("missing", []), fell]
+        if said := [*(text for _, text in loop.get("undone", [])), *([loop["fell"]] if loop.get("fell") else [])]:
+            combined.draft["missing"] = [*combined.draft.get("missing", []), *said]
         heard = combined.used or loop.get("heard", False)
         return {
             "draft": combined.draft,

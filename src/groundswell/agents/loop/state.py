@@ -49,6 +49,7 @@ class Progress(TypedDict, total=False):
     heard: bool  # a small model has chosen
     final: str
     fell: str  # why a rung was left
+    undone: list[list[str]]  # effects that were asked for and not had: the tool, and what is said of it
 
 
 class LoopState(TypedDict):

@@ -19,6 +19,7 @@ from groundswell.backends.repos.source import CloneLimits, open_tree
 from groundswell.backends.repos.trees import Tree
 from groundswell.core.errors import Conflict, NotFound, ToolFailed
 from groundswell.core.records.changes import Branch, Diff, Edit
+from groundswell.core.records.evidence import Excerpt
 from groundswell.core.redaction import redact
 
 _SECONDS = 60.0
@@ -238,7 +239,9 @@ class GitWorkspace:
         names = await self._git(env, "diff-tree", "-r", "-z", "--no-renames", "--name-only", "--no-commit-id", commit)
         base = await self._text(env, "rev-parse", f"{commit}^")
         files = tuple(name.decode() for name in names.split(b"\0") if name)
-        return Branch(source=self.source, branch=branch, commit=commit, base=base, files=files)
+        lines = [f"branch {branch}", f"commit {commit}", f"parent {base}", *(f"changed {file}" for file in files)]
+        excerpt = Excerpt(source=f"git:{branch}@{commit}", text="\n".join(lines))
+        return Branch(source=self.source, branch=branch, commit=commit, base=base, files=files, excerpt=excerpt)
 
     # -- git
 

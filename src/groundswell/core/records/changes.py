@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from groundswell.core.records.base import Record
+from groundswell.core.records.evidence import Excerpt
 
 
 class Edit(Record):
@@ -33,3 +34,4 @@ class Branch(Record):
     commit: str
     base: str
     files: tuple[str, ...]
+    excerpt: Excerpt  # what an answer cites; the message is not in it, since it may be a model's words

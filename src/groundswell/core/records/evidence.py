@@ -13,7 +13,7 @@ class Excerpt(Record):
 
     A tool returns excerpts inside its result. The runtime removes secrets, stores each one, and fills in `digest`.
     `source` is one of `repo:PATH#L1-L9`, `https://…`, `k8s:NAMESPACE/Kind/name`,
-    `k8s:NAMESPACE/Pod/name/container/logs#L1-L9`, `prom:QUERY@START/END`.
+    `k8s:NAMESPACE/Pod/name/container/logs#L1-L9`, `prom:QUERY@START/END`, `git:BRANCH@COMMIT`.
     """
 
     source: str
