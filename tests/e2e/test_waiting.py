@@ -1,10 +1,8 @@
 """What a coding agent wants to change waits for a person: it is done as it was shown, or not, and that is said."""
 
 import json
-import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -133,8 +131,6 @@ async def test_page_shows_what_is_asked_and_takes_the_answer(
     await expect(box.get_by_label("branch", exact=True)).to_have_text(branch)
     assert await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     assert await page.evaluate(CONTRAST) >= 4.5
-    if folder := os.environ.get("SHOTS"):
-        await page.screenshot(path=Path(folder) / f"asked-{scheme}-{width}.png")
     if how == "mouse":
         await box.get_by_role("button", name=choice).click()
     else:

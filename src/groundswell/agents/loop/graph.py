@@ -88,7 +88,10 @@ class Loop:
         places = state.get("places", {})
         final, read = loop.get("final", ""), runtime.context.evidence
         combined = await merged(draft, places, final, shown, read, may_overrule=self.may_overrule and looked)
-        if said := [*(text for _, text in loop.get("undone", [])), *([loop["fell"]] if loop.get("fell") else [])]:
+        said = [text for _, text in loop.get("undone", [])]
+        if fell := loop.get("fell", ""):
+            said.append(fell)
+        if said:
             combined.draft["missing"] = [*combined.draft.get("missing", []), *said]
         heard = combined.used or loop.get("heard", False)
         return {
