@@ -35,7 +35,10 @@ def bootstrap(
     cluster_context: Context = "",
     yes: Yes = False,
 ) -> None:
-    """Make what a cluster needs once: namespaces, Secrets, and what Argo CD is told. What is there stays."""
+    """Make what a cluster needs once.
+
+    Namespaces, Secrets, and what Argo CD is told. What is there stays.
+    """
     here(context)
     from groundswell.deployment import bootstrap as deployment
 
@@ -53,7 +56,10 @@ def rollout(
     yes: Yes = False,
     seconds: Annotated[int, typer.Option(min=10, help="For one workload to come to stand.")] = 300,
 ) -> None:
-    """Open the waves in order, without Argo CD: apply one, wait until it stands, go on."""
+    """Open the waves in order, without Argo CD.
+
+    Apply one, wait until it stands, go on.
+    """
     here(context)
     from groundswell.deployment import bootstrap as deployment
     from groundswell.deployment import charts
