@@ -26,6 +26,7 @@ class Say:
     fault: Fault = ""
     status: int = 200
     counted: bool = True  # whether it tells its usage
+    usage: tuple[int, int] | None = None  # what it says its usage is, of prompt and reply, where that is a lie
 
 
 Turn = Say | str
@@ -206,6 +207,8 @@ def _finish(say: Say) -> str:
 
 
 def _usage(say: Say, body: dict[str, Any]) -> dict[str, int]:
+    if say.usage:
+        return {"prompt_tokens": say.usage[0], "completion_tokens": say.usage[1], "total_tokens": sum(say.usage)}
     asked = int(len(json.dumps(body.get("messages", []))) / CHARACTERS_PER_TOKEN)
     said = int(len(say.text + say.reasoning + json.dumps(_calls(say))) / CHARACTERS_PER_TOKEN)
     return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}

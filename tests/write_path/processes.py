@@ -4,14 +4,17 @@ has none."""
 import asyncio
 import contextlib
 import functools
+import json
 import os
 import signal
 import sys
+import time
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from importlib.metadata import EntryPoint
-from multiprocessing import get_context
+from multiprocessing import current_process, get_context
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +29,7 @@ from groundswell.core.settings import Telemetry, load
 from groundswell.runtime import discovery, keys, telemetry
 from groundswell.runtime.base import Base
 from groundswell.runtime.datadir import DataDir
-from groundswell.runtime.platform import Server, _socket
+from groundswell.runtime.platform import Server, _gateway_socket, _socket
 from groundswell.runtime.service import Service, application
 from groundswell.runtime.worker import Services, Worker
 from write_path import trial
@@ -55,6 +58,47 @@ POINTS: dict[str, list[tuple[Any, str, str]]] = {
     ],
     "router": [(Decisions, "decide", "decision")],
 }
+
+
+def at_boundaries(folder: Path) -> None:
+    """After the checkpoint of a step is durable, kill the process that `folder/schedule` names for it, once.
+
+    Each boundary is written to `folder/boundaries.log`; the process ids are in `folder/pids`.
+    """
+    inner = RunSaver.aput
+
+    async def aput(self: RunSaver, config: Any, checkpoint: Any, metadata: Any, versions: Any) -> Any:
+        result = await inner(self, config, checkpoint, metadata, versions)
+        boundary = f"{self.run}:{metadata.get('step')}"
+        trial.write_line("boundaries.log", boundary)
+        schedule = json.loads((folder / "schedule").read_text())
+        if (victim := schedule.get(str(metadata.get("step")))) and f"{boundary} {victim}" not in trial.lines(
+            "kills.log"
+        ):
+            trial.write_line("kills.log", f"{boundary} {victim}")
+            os.kill(int((folder / "pids" / victim).read_text()), signal.SIGKILL)
+        return result
+
+    RunSaver.aput = aput  # type: ignore[method-assign]
+
+
+def shift_clock(seconds: float) -> None:
+    """What this process takes for the time is so far off, for our modules as if it had been so before their import."""
+    true, moment = time.time, datetime
+
+    class Shifted(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return moment.now(tz) + timedelta(seconds=seconds)
+
+    time.time = lambda: true() + seconds
+    for name, module in list(sys.modules.items()):
+        if name.startswith("groundswell"):
+            for attribute, value in list(vars(module).items()):
+                if value is true:
+                    setattr(module, attribute, time.time)
+                elif value is moment:
+                    setattr(module, attribute, Shifted)
 
 
 def arm(role: str, crash: str) -> None:
@@ -92,30 +136,42 @@ def prepare(folder: Path) -> None:
         cached.cache_clear()
 
 
-def base_for(folder: Path, url: str, lease: float) -> Base:
-    overrides = {"data": str(folder), "runs.lease_seconds": lease, "runs.token_seconds": 5}
+def base_for(folder: Path, url: str, lease: float, port: int = 0) -> Base:
+    overrides = {"data": str(folder), "runs.lease_seconds": lease, "runs.token_seconds": 5, "gateway.port": port}
+    overrides["gateway.requests_per_minute"] = 100_000
     loaded = load(folder / "config", overrides, {"HOME": str(folder)})
-    return Base(loaded, DataDir(folder), keys.load(folder / "keys", create=True), url)
+    return Base(loaded, DataDir(folder), keys.load(folder / "keys", create=True), url, keyless=bool(port))
 
 
-def service_main(name: str, folder: Path, url: str, lease: float, crash: str) -> None:
-    """One service, as a process."""
+def service_main(
+    name: str, folder: Path, url: str, lease: float, crash: str, port: int = 0, clock: float = 0.0
+) -> None:
+    """One service, as a process; the gateway has a port. It ends at SIGTERM as `serve` does."""
+    current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # it may have processes of its own
     prepare(folder)
+    shift_clock(clock)
     arm(name, crash)
-    base = base_for(folder, url, lease)
+    base = base_for(folder, url, lease, port)
     service = discovery.discover("groundswell.services", Service)[name]
-    config = uvicorn.Config(application(service, base), log_config=None, access_log=False, lifespan="on")
+    config = uvicorn.Config(
+        application(service, base), log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=3
+    )
 
     async def main() -> None:
-        await Server(config).serve(sockets=[_socket(base, name)])
+        server = Server(config)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: setattr(server, "should_exit", True))
+        await server.serve(sockets=[_gateway_socket(base.loaded) if port else _socket(base, name)])
 
     asyncio.run(main())
 
 
-def worker_main(folder: Path, url: str, lease: float, crash: str, rule: str) -> None:
+def worker_main(folder: Path, url: str, lease: float, crash: str, rule: str, clock: float = 0.0) -> None:
     """A worker, as a process."""
     prepare(folder)
+    shift_clock(clock)
     arm("worker", crash)
+    if (folder / "schedule").exists():
+        at_boundaries(folder)
     if rule == "without_fence":
         plain = RunSaver.__init__
         RunSaver.__init__ = lambda self, db, run, tenant, epoch: plain(self, db, run, tenant, None)  # type: ignore
@@ -134,6 +190,8 @@ def worker_main(folder: Path, url: str, lease: float, crash: str, rule: str) -> 
             discovery.tools(),
             lease_seconds=lease,
         )
+        if rule == "without_takeover":  # the dead look alive
+            worker.leases.seconds = 1e6
         await worker.leases.beat()
         loop = asyncio.get_running_loop()
         serving = asyncio.create_task(worker.serve())

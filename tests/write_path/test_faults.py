@@ -32,10 +32,14 @@ class Platform:
         for part in ("sockets", "keys", "vectors"):
             (folder / part).mkdir()
         trial.LOGS["folder"] = folder
-        self.db = psycopg.connect(url.replace("{role}", ROLE), autocommit=True, row_factory=dict_row)
-        self.db.execute("SET search_path = groundswell, langgraph")
+        self.connect()
         self.service("router")
         self.tools = self.service("tools")
+
+    def connect(self) -> None:
+        """Ask the database from here."""
+        self.db = psycopg.connect(self.url.replace("{role}", ROLE), autocommit=True, row_factory=dict_row)
+        self.db.execute("SET search_path = groundswell, langgraph")
 
     def start(self, target: Callable[..., None], *arguments: Any) -> BaseProcess:
         process = FORK.Process(target=target, args=arguments, daemon=True)
@@ -259,6 +263,16 @@ def test_each_limit_ends_a_run_by_its_name(platform: Platform, limit: str, value
     assert row["tool_calls"] <= 400
     if limit in ("steps", "tool_calls"):
         assert row[limit] <= value
+
+
+def test_a_worker_killed_after_the_last_step_of_a_budget_is_followed_by_none_that_takes_one_more(platform: Platform):
+    worker = platform.worker("after_checkpoint:5")  # the input, the start, and three steps
+    runs = platform.submit(agent="endless", steps=3)
+    platform.until(lambda: not worker.is_alive())
+    platform.worker()
+    platform.until(lambda: not platform.unfinished(runs))
+    row = platform.rows("SELECT * FROM runs WHERE id = %s", runs[0])[0]
+    assert (row["status"], row["reason"], row["steps"]) == ("exhausted", "steps", 3)
 
 
 def test_an_agent_that_raises_ends_failed_and_the_worker_goes_on(platform: Platform):

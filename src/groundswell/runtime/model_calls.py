@@ -37,7 +37,7 @@ from groundswell.runtime.model_probe import probed
 from groundswell.runtime.model_text import Teller
 from groundswell.runtime.results import failure_of
 from groundswell.runtime.stoppable import RunStopped, Stoppable
-from groundswell.runtime.telemetry import count, span
+from groundswell.runtime.telemetry import count, log, span
 
 KIND = "model:"
 MILLION = 1_000_000
@@ -246,7 +246,7 @@ class ModelCalls:
             trace.set("gen_ai.usage.input_tokens", usage.prompt_tokens)
             trace.set("gen_ai.usage.output_tokens", usage.completion_tokens)
             took = time.monotonic() - started
-            await self.journal.settle(place, attempt, result, [], serving.cost(usage), reserve, took)
+            await self.journal.settle(place, attempt, result, [], _believed(serving, usage, reserve), reserve, took)
 
     async def _turn(self, serving: Serving, request: ChatRequest, teller: Teller) -> tuple[ToolResult, Usage]:
         try:
@@ -262,6 +262,14 @@ class ModelCalls:
             usage = Usage.model_validate(error.details.get("usage", {}))
             return failure_of(error), usage
         raise AssertionError("a turn ends with its reply or an error")
+
+
+def _believed(serving: Serving, usage: Usage, reserve: Cost) -> Cost:
+    """What a turn cost. An engine was asked for so much at most, and its word for more cannot break a run's budget."""
+    cost = serving.cost(usage)
+    if cost.tokens > reserve.tokens:
+        log.warning("model.overcounted", role=serving.role, tokens=cost.tokens, reserved=reserve.tokens)
+    return Cost(0, min(cost.tokens, reserve.tokens), min(cost.money, reserve.money))
 
 
 def _usage_in(chunk: str) -> Usage | None:

@@ -3,10 +3,11 @@
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from groundswell.backends.peers import Peer
 from groundswell.core.context import Note
-from groundswell.core.errors import Invalid, Unavailable
+from groundswell.core.errors import Invalid, Unauthenticated, Unavailable
 from groundswell.core.records import ChatReply, ChatRequest, ModelView, Role, ToolResult
 from groundswell.runtime.model_calls import KIND
 
@@ -16,25 +17,46 @@ OTHERWISE = frozenset({"context_too_long", "tools_unsupported", "form_unsupporte
 Ask = Callable[[str, dict[str, object], dict[str, object]], Awaitable[ToolResult]]
 
 
+class Token(Protocol):
+    """A run's token."""
+
+    async def headers(self) -> dict[str, str]:
+        """The authorisation of a request."""
+        ...
+
+    def spoiled(self) -> None:
+        """It was refused: the next one is new."""
+        ...
+
+
 @dataclass
 class RunModels:
     """One run's way to the models service."""
 
     peer: Peer
     ask: Ask  # (kind, arguments, outline): one journalled call
-    headers: Callable[[], Awaitable[dict[str, str]]]
+    token: Token
     note: Note
     ends: float  # of the run's budget, by the monotonic clock
 
     async def views(self) -> Sequence[ModelView]:
         """The roles that have a model. They are noted: what a run does depends on them."""
         try:
-            found = await self.peer.post("/internal/models", {}, await self.headers())
+            found = await self._listed()
         except Unavailable:
             return ()
         if found:
             self.note(VIEWS, roles=found)
         return [ModelView.model_validate(view) for view in found]
+
+    async def _listed(self) -> list[dict[str, object]]:
+        try:
+            return await self.peer.post("/internal/models", {}, await self.token.headers())
+        except Unauthenticated as error:  # a machine that slept has a token whose time is over
+            if error.code != "token_expired":
+                raise
+            self.token.spoiled()
+            return await self.peer.post("/internal/models", {}, await self.token.headers())
 
     async def chat(self, role: Role, request: ChatRequest) -> ChatReply:
         """One turn; what is not `ok` raises."""

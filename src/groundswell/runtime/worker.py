@@ -40,6 +40,7 @@ from groundswell.runtime.run_models import RunModels
 T = TypeVar("T")
 LOOK_SECONDS = 1.0  # for what nobody told us of
 RENEW_BEFORE = 0.5  # of a token's life
+REFUSED_TOKENS = 3  # new ones in a row: then a clock is off, and more of them would not help
 ASK_AGAIN = (0.02, 0.05, 0.1, 0.2, 0.5)  # seconds between two tries of a service that is away; the last repeats
 
 
@@ -107,7 +108,7 @@ class Work:
     def context(self, history: Sequence[Turn]) -> RunContext:
         """What a node gets."""
         ends = self.began + self.lease.seconds_left
-        models = RunModels(self.services.models, self._turn, self.token.headers, self.note, ends)
+        models = RunModels(self.services.models, self._turn, self.token, self.note, ends)
         return RunContext(self.run, self, self.evidence, self.note, history, models, self.offered)
 
     async def evidence(self, digest: str) -> Evidence | None:
@@ -164,6 +165,7 @@ class Work:
     async def _asked(self, peer: Peer, path: str, ask: Ask) -> Answered:
         body = ask.model_dump()
         pauses = itertools.chain(ASK_AGAIN, itertools.repeat(ASK_AGAIN[-1]))
+        refused = 0
         for pause in pauses:
             try:
                 headers = await self.token.headers()
@@ -173,7 +175,8 @@ class Work:
             except GroundswellError as error:
                 if error.code == "epoch_over":
                     raise EpochOver(self.run.id) from error
-                if error.code != "token_expired":
+                refused += error.code == "token_expired"
+                if error.code != "token_expired" or refused > REFUSED_TOKENS:
                     raise
                 self.token.spoiled()
                 await asyncio.sleep(pause)

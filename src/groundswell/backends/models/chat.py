@@ -18,6 +18,7 @@ LONGEST_WAIT = 10.0
 CONNECT_SECONDS = 5.0
 EVENT_BYTES = 4 * 2**20
 REPLY_CHARACTERS = 400_000  # more is no answer
+TOKEN_CHARACTERS = 16  # hardly a token is longer: who sends more of these than were asked for does not count them
 DEFAULT_WINDOW = 8192
 _TOO_LONG = ("context_length_exceeded", "context length", "context size", "maximum context", "exceed_context")
 _NO_TOOLS = ("tool choice", "tool_choice", "tool-call-parser", "does not support tools", "--jinja", "tools param")
@@ -83,13 +84,14 @@ class ChatModel:
         await self.ready()
         seconds = min(request.seconds or self.endpoint.seconds, self.endpoint.seconds)
         assembly = Assembly(request)
+        longest = min(REPLY_CHARACTERS, 1000 + TOKEN_CHARACTERS * request.max_tokens)
         try:
             async with asyncio.timeout(seconds):
                 async with self._opened(self._body(request)) as response:
                     async for chunk in _chunks(response):
                         if (delta := self._taken(assembly, chunk)) is not None:
                             yield delta
-                        if assembly.size > REPLY_CHARACTERS:
+                        if assembly.size > longest:
                             raise self._cut("it would not stop", assembly)
         except TimeoutError as error:
             raise self._cut(f"it did not finish within {seconds:.0f} s", assembly, "model_deadline") from error

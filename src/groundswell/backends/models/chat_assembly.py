@@ -86,7 +86,7 @@ class Assembly:
     def _estimated(self) -> Usage:
         return Usage(
             prompt_tokens=self.request.estimated_tokens(),
-            completion_tokens=int(self.size / CHARACTERS_PER_TOKEN),
+            completion_tokens=min(int(self.size / CHARACTERS_PER_TOKEN), self.request.max_tokens),
             counted=False,
         )
 

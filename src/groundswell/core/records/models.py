@@ -13,6 +13,11 @@ ROLES: tuple[Role, ...] = get_args(Role)
 CHARACTERS_PER_TOKEN = 3.2  # of English and code, on the safe side: where no engine counts
 
 
+def weight(text: str) -> float:
+    """Characters of a text as tokenisers see it: one that is not ASCII is about a token by itself."""
+    return len(text) if text.isascii() else sum(1.0 if ord(c) < 128 else CHARACTERS_PER_TOKEN for c in text)
+
+
 class ToolUse(Record):
     """A call that a model wants made. `arguments` is its text as it came: it may be no JSON."""
 
@@ -63,7 +68,7 @@ class ChatRequest(Record):
 
     def estimated_tokens(self) -> int:
         """About how many tokens the request has."""
-        size = sum(len(m.content) + sum(len(t.arguments) + 40 for t in m.tool_calls) + 16 for m in self.messages)
+        size = sum(weight(m.content) + sum(weight(t.arguments) + 40 for t in m.tool_calls) + 16 for m in self.messages)
         size += sum(len(json.dumps(tool.model_dump())) for tool in self.tools)
         return int(size / CHARACTERS_PER_TOKEN) + 1
 
