@@ -29,7 +29,7 @@ REFUSED = {
 @pytest.fixture
 def platform(tmp_path: Path, database_url: str) -> Iterator[Whole]:
     configured(tmp_path)
-    started = Whole(tmp_path, database_url)
+    started = Whole(tmp_path, database_url, lease=10)  # none is over because this machine is slow
     yield started
     started.close()
 

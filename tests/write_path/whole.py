@@ -24,11 +24,12 @@ KINDS = ("worker", "tools", "router", "gateway", "models")
 class Whole(Platform):
     """A gateway, a router, tools, models and one or more workers."""
 
-    def __init__(self, folder: Path, url: str, workers: Sequence[str] = ("worker",), clocks: Any = None) -> None:
+    def __init__(self, folder: Path, url: str, workers: Sequence[str] = ("worker",), lease: float = LEASE) -> None:
         (folder / "pids").mkdir()
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
-        self.clocks: dict[str, float] = clocks or {}
+        self.lease = lease
+        self.clocks: dict[str, float] = {}  # how far off the next one of a kind is
         self.alive: dict[str, BaseProcess] = {}
         self.started = 0
         super().__init__(folder, url)
@@ -44,7 +45,7 @@ class Whole(Platform):
         file.unlink(missing_ok=True)
         port = self.port if name == "gateway" else 0
         clock = self.clocks.get(name, 0.0)
-        process = self.start(service_main, name, self.folder, self.url, LEASE, crash, port, clock)
+        process = self.start(service_main, name, self.folder, self.url, self.lease, crash, port, clock)
         self._known(name, process)
         self.until(self._answers if port else file.exists)
         return process
@@ -53,7 +54,7 @@ class Whole(Platform):
         """Start one, again or anew."""
         if name.startswith("worker"):
             clock = self.clocks.get(name, 0.0)
-            self._known(name, self.start(worker_main, self.folder, self.url, LEASE, "", rule, clock))
+            self._known(name, self.start(worker_main, self.folder, self.url, self.lease, "", rule, clock))
         else:
             self.service(name)
 

@@ -102,6 +102,6 @@ def _value(text: str) -> Any:
     if _TYPED.fullmatch(text):
         try:
             return json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return text
     return text

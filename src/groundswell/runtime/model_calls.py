@@ -279,7 +279,7 @@ def _usage_in(chunk: str) -> Usage | None:
     try:
         usage = json.loads(chunk).get("usage")
         return Usage(prompt_tokens=usage["prompt_tokens"], completion_tokens=usage["completion_tokens"])
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return None
 
 

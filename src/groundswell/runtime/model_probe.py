@@ -95,7 +95,7 @@ async def _form(model: ChatModel, used: Usage) -> tuple[Probed, Usage]:
         return Probed(name="JSON schema", status="no", detail=error.message[:160]), used
     try:
         held = json.loads(reply.content).get("colour") in ("red", "green")
-    except (ValueError, AttributeError):
+    except (ValueError, RecursionError, AttributeError):
         held = False
     return Probed(name="JSON schema", status="yes" if held else "no", detail=reply.content[:60]), _and(used, reply)
 
@@ -126,5 +126,5 @@ def _and(used: Usage, reply: ChatReply) -> Usage:
 def _is_object(text: str) -> bool:
     try:
         return isinstance(json.loads(text), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False

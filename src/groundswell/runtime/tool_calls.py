@@ -1,6 +1,7 @@
 """Makes tool calls, for all tools: journal, policy, validation, deadline, retries, breaker, output and evidence."""
 
 import asyncio
+import contextlib
 import itertools
 import time
 from collections import OrderedDict
@@ -15,7 +16,7 @@ import stamina
 from pydantic import ValidationError
 
 from groundswell.backends.databases.calls import Cost, Journal, Place, Standing
-from groundswell.backends.databases.connections import OUTAGES
+from groundswell.backends.databases.connections import OUTAGES, EpochOver
 from groundswell.backends.databases.evidence import EvidenceStore, Piece
 from groundswell.backends.databases.runs import RunStore, Scope
 from groundswell.backends.documents.library import Desk
@@ -495,7 +496,8 @@ class _Reporter:
             await asyncio.gather(self.task, return_exceptions=True)
 
     async def _store(self, stage: str, done: int, total: int) -> None:
-        await self.journal.progress(self.place, self.attempt, next(self.numbers), stage, done, total)
+        with contextlib.suppress(EpochOver, GroundswellError):  # the call itself finds out, and says so
+            await self.journal.progress(self.place, self.attempt, next(self.numbers), stage, done, total)
 
 
 def _denied(name: str, verdict: Verdict) -> tuple[ToolResult, Denial]:

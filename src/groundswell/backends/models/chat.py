@@ -287,7 +287,7 @@ def _valid(arguments: str) -> str:
     """Engines parse the arguments of earlier calls, and some fall over what is no object."""
     try:
         return arguments if isinstance(json.loads(arguments), dict) else "{}"
-    except ValueError:
+    except (ValueError, RecursionError):  # a model may open brackets without end
         return "{}"
 
 

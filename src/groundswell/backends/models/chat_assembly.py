@@ -46,7 +46,7 @@ class Assembly:
             return None
         try:
             chunk = json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise NotAReply(f"no JSON: {data[:80]!r}") from error
         if not isinstance(chunk, dict):
             raise NotAReply(f"no object: {data[:80]!r}")

@@ -359,7 +359,7 @@ async def _body(request: Request, limit: int) -> dict[str, Any]:
             raise Invalid("too_large", f"the request is larger than {limit:,} bytes", "send less at once")
     try:
         found = json.loads(bytes(data))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Invalid("bad_json", f"the request is no JSON: {error}") from error
     if not isinstance(found, dict):
         raise Invalid("bad_json", "the request is no object")
