@@ -122,6 +122,21 @@ async def outcome(running: Running, number: int, seed: int, limited: bool = True
         await database.close()
 
 
+async def settled(running: Running) -> list[dict[str, Any]]:
+    """All runs, once the calls that were under way at their ends are settled too; or as they are after a while."""
+    database = running.base.database("router")
+    await database.open()
+    try:
+        for _ in range(100):
+            rows = await database.rows("SELECT * FROM runs")
+            if not any(row[f"reserved_{name}"] for row in rows for name in LIMITS[1:]):
+                break
+            await asyncio.sleep(0.1)
+        return rows
+    finally:
+        await database.close()
+
+
 def overspent(row: dict[str, Any]) -> list[str]:
     """The limits that a run went beyond."""
     return [name for name in LIMITS if row[name] > row["budget"][name] + (1e-9 if name == "money" else 0)]
@@ -139,13 +154,14 @@ async def attacked(folder: Path, count: int, seed: int) -> Counter[str]:
                 async with slots:
                     row = await outcome(running, number, seed)
                 ends[f"{row['status']}({row['reason']})"] += 1
-                faults.update(f"overspent {name}" for name in overspent(row))
                 faults["untyped"] += row["status"] not in TYPED or (row["status"] != "succeeded" and not row["reason"])
                 faults["crashed"] += row["reason"] in ("agent_crashed", "crashed")
-                faults["reserved"] += any(row[f"reserved_{name}"] for name in LIMITS[1:])
                 faults["leased again"] += row["epoch"] != 1
 
             await asyncio.gather(*(one(number) for number in range(count)))
+            for row in await settled(running):
+                faults.update(f"overspent {name}" for name in overspent(row))
+                faults["reserved"] += any(row[f"reserved_{name}"] for name in LIMITS[1:])
             faults["effects"] += len(trial.lines("effects.log"))
             async with httpx2.AsyncClient(base_url=running.instance.url, trust_env=False) as http:  # type: ignore
                 assert (await http.get("/ready")).status_code == 200

@@ -171,6 +171,7 @@ def two_workers(tmp_path: Path, database_url: str) -> Iterator[Whole]:
     started.close()
 
 
+@pytest.mark.long
 def test_fifty_random_kills_under_load_lose_nothing(two_workers: Whole, tmp_path: Path) -> None:
     asked = material(tmp_path)
     killed = under_kills(two_workers, [asked["coding"], asked["observability"]], 50, random.randrange(2**32))
@@ -185,6 +186,7 @@ def test_five_hundred_random_kills_under_load_lose_nothing(two_workers: Whole, t
     assert len(killed) == len(KINDS)
 
 
+@pytest.mark.long
 def test_no_run_fails_while_each_process_in_turn_is_asked_to_stop(two_workers: Whole, tmp_path: Path) -> None:
     asked = material(tmp_path)
     platform, askers = two_workers, []
