@@ -6,6 +6,7 @@ import signal
 import socket
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from multiprocessing.process import BaseProcess
@@ -98,6 +99,7 @@ class Asker(threading.Thread):
     def __init__(self, url: str, requests: Sequence[NewRun], patience: float = 120) -> None:
         super().__init__(daemon=True)
         self.url, self.requests, self.patience = url, requests, patience
+        self.key = uuid.uuid4().hex
         self.accepted: list[str] = []
         self.seen: dict[str, list[tuple[int, str]]] = {}
         self.failed: list[str] = []
@@ -115,7 +117,7 @@ class Asker(threading.Thread):
         end = time.monotonic() + self.patience
         while True:
             try:
-                run = await client.start(request, idempotency_key=f"{id(self)}-{number}")
+                run = await client.start(request, idempotency_key=f"{self.key}-{number}")
                 break
             except GroundswellError as error:
                 if time.monotonic() > end or error.status not in (500, 502, 503):
