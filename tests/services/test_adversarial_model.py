@@ -173,6 +173,7 @@ async def attacked(folder: Path, count: int, seed: int) -> Counter[str]:
     return ends
 
 
+@pytest.mark.long
 async def test_two_hundred_runs_with_an_adversary_for_a_model_end_typed_within_their_budgets(
     extension: None, tmp_path: Path
 ) -> None:

@@ -265,16 +265,6 @@ def test_each_limit_ends_a_run_by_its_name(platform: Platform, limit: str, value
         assert row[limit] <= value
 
 
-def test_a_worker_killed_after_the_last_step_of_a_budget_is_followed_by_none_that_takes_one_more(platform: Platform):
-    worker = platform.worker("after_checkpoint:5")  # the input, the start, and three steps
-    runs = platform.submit(agent="endless", steps=3)
-    platform.until(lambda: not worker.is_alive())
-    platform.worker()
-    platform.until(lambda: not platform.unfinished(runs))
-    row = platform.rows("SELECT * FROM runs WHERE id = %s", runs[0])[0]
-    assert (row["status"], row["reason"], row["steps"]) == ("exhausted", "steps", 3)
-
-
 def test_an_agent_that_raises_ends_failed_and_the_worker_goes_on(platform: Platform):
     worker = platform.worker()
     runs = platform.submit(agent="broken")
