@@ -144,7 +144,7 @@ async def test_a_host_that_policy_refuses_is_told_with_what_to_do() -> None:
 
 async def test_a_collection_that_is_not_there_ends_the_run_with_its_reason() -> None:
     def search(**_: Any) -> list[Passage]:
-        raise NotFound("no_collection", "there is no collection 'manual'", "groundswell collections lists them")
+        raise NotFound("no_collection", "there is no collection 'manual'", "groundswell collections list shows them")
 
     tools = FakeTools(documents_search=search, texts_compare=[])
     context = run_context(tools, "x")

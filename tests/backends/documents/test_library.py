@@ -154,6 +154,12 @@ async def test_a_run_that_names_nothing_to_fill_from_is_told_what_to_do(room: Ro
         await room.desk(f"path:{room.folder}/nowhere").fill("notes")
 
 
+async def test_a_source_that_names_no_collection_is_named_itself(room: Room) -> None:
+    with pytest.raises(ToolFailed, match="'ftp:x' names no collection") as caught:
+        await room.desk("ftp:x").search("what grows")
+    assert "--source pages=collection:NAME" in caught.value.hint
+
+
 def article(title: str, text: str, *links: str) -> str:
     anchors = "".join(f'<a href="{link}">on</a>' for link in links)
     return f"<html><title>{title}</title><body><article><h1>{title}</h1><p>{text}</p>{anchors}</article></body></html>"

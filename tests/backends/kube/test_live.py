@@ -1,6 +1,7 @@
 """A cluster behind its API: pages, rights and time are taken as they come, and nothing but `GET` is asked."""
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -8,9 +9,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx2
 import pytest
 
 from agents.observability.dumps import event, log, node, pod
+from groundswell.backends.kube import live as reading
 from groundswell.backends.kube.clusters import Live, opened
 from groundswell.core.errors import Denied, GroundswellError, NotFound, ToolFailed, Unavailable
 
@@ -154,6 +157,32 @@ async def test_a_kubeconfig_that_points_nowhere_ends_with_what_to_do(tmp_path: P
         await cluster.evidence()
     await cluster.close()
     assert "kubectl get nodes" in gone.value.hint
+
+
+async def test_a_cluster_that_takes_the_call_and_never_answers_ends_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "TIMEOUT", httpx2.Timeout(0.2))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        cluster = live(kubeconfig(tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}"))
+        with pytest.raises(Unavailable, match="does not answer in time") as late:
+            await cluster.evidence()
+        await cluster.close()
+    assert late.value.code == "cluster_timeout"
+    assert "kubectl get nodes" in late.value.hint
+
+
+async def test_of_a_cluster_of_five_thousand_pods_the_sick_one_is_told_in_a_small_pack(api: Api, tmp_path: Path) -> None:
+    api.lists["pods"] = [*(pod(f"shop-5d4f-{number}") for number in range(4_999)), pod(NAME, **SICK)]
+    cluster = live(kubeconfig(tmp_path, f"http://127.0.0.1:{api.server_port}"))
+    pack = await cluster.evidence()
+    await cluster.close()
+    assert f"k8s:demo/Pod/{NAME}" in {each.source for each in pack.objects}
+    assert pack.census is not None
+    assert "pods: 5000, 4999 of them well" in pack.census.text
+    assert any("pods that are well" in each for each in pack.left_out)
+    assert len(json.dumps(pack.model_dump(mode="json"))) < 100_000
+    assert api.seen.count("GET /api/v1/pods") == 10
 
 
 @pytest.mark.parametrize(

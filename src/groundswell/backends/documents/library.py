@@ -125,8 +125,9 @@ class Desk:
         """Passages about something: BM25 and dense vectors, fused."""
         wanted = list(collections) or named_in(self.source)
         if not wanted:
-            hint = "name one: --source pages=collection:NAME (groundswell collections lists them)"
-            raise ToolFailed("no_source", "this run looks at no collection", hint)
+            hint = "name one: --source pages=collection:NAME (groundswell collections list shows them)"
+            what = f"{self.source!r} names no collection" if self.source else "this run looks at no collection"
+            raise ToolFailed("no_source", what, hint)
         query = query[:QUERY].strip()
         there = {each.name for each in await self.collections()}
         for name in wanted:
@@ -289,7 +290,7 @@ class Desk:
     async def _named(self, name: str) -> Collection:
         found = await self.library.store.listed(self.tenant, name) if name and self.may_use(name) else []
         if not found:
-            raise NotFound("no_collection", f"there is no collection {name!r}", "groundswell collections lists them")
+            raise NotFound("no_collection", f"there is no collection {name!r}", "groundswell collections list shows them")
         return found[0]
 
     def _lock(self, name: str) -> asyncio.Lock:
