@@ -332,6 +332,20 @@ async def test_errors_have_openais_shape(
     assert caught.value.code == code
 
 
+async def test_a_run_that_failed_is_not_started_again_by_a_client_that_retries(
+    client: openai.AsyncOpenAI, http: httpx2.AsyncClient, tmp_path: Path
+) -> None:
+    before = {run["id"] for run in (await http.get("/v1/runs", params={"limit": 50})).json()["runs"]}
+    with pytest.raises(openai.InternalServerError):
+        await client.with_options(max_retries=2).chat.completions.create(
+            model="agent:observability",
+            messages=[{"role": "user", "content": "What is wrong?"}],
+            extra_body={"groundswell": {"sources": {"kubernetes": f"dump:{tmp_path}/gone"}}},
+        )
+    after = {run["id"] for run in (await http.get("/v1/runs", params={"limit": 50})).json()["runs"]}
+    assert len(after - before) == 1
+
+
 async def test_an_engine_that_refuses_is_an_error_and_the_run_failed(
     client: openai.AsyncOpenAI, http: httpx2.AsyncClient, mouth: Mouth
 ) -> None:

@@ -172,7 +172,9 @@ async def test_a_cluster_that_takes_the_call_and_never_answers_ends_in_time(
     assert "kubectl get nodes" in late.value.hint
 
 
-async def test_of_a_cluster_of_five_thousand_pods_the_sick_one_is_told_in_a_small_pack(api: Api, tmp_path: Path) -> None:
+async def test_of_a_cluster_of_five_thousand_pods_the_sick_one_is_told_in_a_small_pack(
+    api: Api, tmp_path: Path
+) -> None:
     api.lists["pods"] = [*(pod(f"shop-5d4f-{number}") for number in range(4_999)), pod(NAME, **SICK)]
     cluster = live(kubeconfig(tmp_path, f"http://127.0.0.1:{api.server_port}"))
     pack = await cluster.evidence()

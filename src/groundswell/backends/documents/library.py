@@ -290,7 +290,9 @@ class Desk:
     async def _named(self, name: str) -> Collection:
         found = await self.library.store.listed(self.tenant, name) if name and self.may_use(name) else []
         if not found:
-            raise NotFound("no_collection", f"there is no collection {name!r}", "groundswell collections list shows them")
+            raise NotFound(
+                "no_collection", f"there is no collection {name!r}", "groundswell collections list shows them"
+            )
         return found[0]
 
     def _lock(self, name: str) -> asyncio.Lock:

@@ -28,6 +28,7 @@ TOKEN_SECONDS = 1800
 PIECE = 80  # characters of an answer that is streamed
 LOOK_SECONDS = 0.25  # between two looks whether a client that waits is still there
 PING_SECONDS = 10.0
+FINAL = {"x-should-retry": "false"}  # OpenAI's clients ask again after a 503, and each time would start another run
 _later: set["asyncio.Task[Any]"] = set()
 
 
@@ -139,7 +140,8 @@ async def _answered(request: Request, door: Asked, asked: ChatCompletion) -> Res
         return StreamingResponse(_streamed(door, run, asked, writer), 200, fresh, media_type="text/event-stream")
     ended = await _while_connected(request, _ended(door, run.id), lambda: _cancel(door, run.id))
     if ended.status == "failed":
-        raise _failure(ended)
+        status, body, headers = refused(_failure(ended))
+        return JSONResponse(body, status, {**headers, **FINAL})
     finish = "length" if ended.status == "exhausted" else "stop"
     return JSONResponse(writer.whole(text_of(ended), finish, usage_of(ended), groundswell=extension(ended)))
 
