@@ -12,10 +12,13 @@ import pytest
 
 from groundswell.backends.kube.kinds import KINDS
 from groundswell.core.errors import ConfigError
+from groundswell.core.policy import SourceUse
 from groundswell.core.settings import PolicyFile, load
 from groundswell.deployment import all_in_one, layout, lint, render, rights, workloads
 from groundswell.deployment.objects import as_yaml, from_yaml
+from groundswell.policies.sources import allowed_sources
 from groundswell.runtime import discovery
+from groundswell.runtime.grants import grant_for
 from groundswell.waves import plan
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -168,7 +171,11 @@ def test_the_rendered_settings_are_settings(tmp_path: Path) -> None:
             (tmp_path / file).write_text(text)
         loaded = load(tmp_path, environment={})
         settings = loaded.settings
-        assert loaded.policy.tenants["local"].schemes == ("https", "in-cluster")
+        ruled = loaded.policy.tenants["local"]
+        given = grant_for(discovery.agents()["observability"], "local", loaded.policy)
+        use = SourceUse(kind="kubernetes", source=settings.sources.kubernetes)
+        assert allowed_sources.function(use, given).allowed, "what tools are set to read is what policy grants"
+        assert ruled.namespaces is None, "the key of bootstrap reads what the tools' own rights reach"
         assert settings.gateway.keyless is False
         assert settings.database.migrate is False
         assert settings.services.tools == "http://tools.ai-tools.svc:8000"

@@ -55,24 +55,27 @@ def rollout(
     cluster_context: Context = "",
     yes: Yes = False,
     seconds: Annotated[int, typer.Option(min=10, help="For one workload to come to stand.")] = 300,
+    drills: Annotated[bool, typer.Option("--drills", help="Also delete the database's pod: it keeps.")] = False,
 ) -> None:
     """Open the waves in order, without Argo CD.
 
-    Apply one, wait until it stands, go on.
+    Each is applied, waited for and proven before the next. A wave that is not proven keeps the next one closed, and says by which line.
     """
-    here(context)
+    invocation = here(context)
+    from groundswell.cli.gates import Gates, profile_of
     from groundswell.deployment import bootstrap as deployment
     from groundswell.deployment import charts
     from groundswell.deployment import rollout as waves
 
     found, kubectl = _cluster(folder, name, kubeconfig, cluster_context)
+    gates = Gates(invocation, kubectl, profile_of(folder, name), drills=drills)
     _agreed(found, kubectl, yes)
     for chart in charts.ours(found.profile):
         aside(f"this profile calls it ours, so it must be there: {chart.line()}")
 
     async def opened() -> dict[int, float]:
         await deployment.prepare(found.profile, kubectl, say)
-        return await waves.rollout(folder, name, kubectl, say, seconds=seconds)
+        return await waves.rollout(folder, name, kubectl, say, gates.prove, seconds=seconds)
 
     took = asyncio.run(opened())
     say(f"{len(took)} waves stand after {sum(took.values()):.0f} s", "bold")

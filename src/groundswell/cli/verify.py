@@ -11,6 +11,7 @@ import typer
 
 from groundswell.cli import exits
 from groundswell.cli.invocation import Invocation, here
+from groundswell.cli.sources import KINDS
 from groundswell.cli.terminal import Style, aside, printable, say, styled, width, wrapped
 from groundswell.core.errors import ConfigError
 
@@ -39,6 +40,9 @@ def verify(
     wave: Annotated[list[int] | None, typer.Option(help="This wave; may be repeated. All of them by default.")] = None,
     drills: Annotated[bool, typer.Option("--drills", help="Run what breaks things on purpose, too.")] = False,
     profile: ProfileOption = None,
+    sample: Annotated[
+        list[str] | None, typer.Option(metavar="KIND=SOURCE", help="What agents are tried on; may be repeated.")
+    ] = None,
     json_file: Annotated[str, typer.Option("--json", metavar="FILE", help="Write all of it here; - is stdout.")] = "",
     junit: Annotated[str, typer.Option(metavar="FILE", help="Write JUnit's XML here.")] = "",
     replay: Annotated[Path | None, typer.Option(metavar="FILE", help="Judge a report again; asks nobody.")] = None,
@@ -62,7 +66,7 @@ def verify(
         found, changed = judged_again(ledger, report)
         waves = [number for number in report.waves if number in waves]
     else:
-        report = asyncio.run(_verified(here(context), ledger, waves, profile, drills=drills))
+        report = asyncio.run(_verified(here(context), ledger, waves, profile, named(sample or []), drills=drills))
         found, changed = {line.line: line for line in report.lines}, []
     _written(report, ledger, waves, json_file, junit)
     if json_file != "-":
@@ -73,7 +77,13 @@ def verify(
 
 
 async def _verified(
-    invocation: Invocation, ledger: "Plan", waves: Sequence[int], file: Path | None, *, drills: bool
+    invocation: Invocation,
+    ledger: "Plan",
+    waves: Sequence[int],
+    file: Path | None,
+    samples: Mapping[str, str],
+    *,
+    drills: bool,
 ) -> "Report":
     from groundswell.cli.first_answer import sample
     from groundswell.core.check import Place
@@ -88,7 +98,7 @@ async def _verified(
         subject = Subject.model_validate((await client.platform())["subject"])
         data = invocation.data()
         local = not invocation.url
-        material = {"repo": f"path:{sample(data.create())}"} if local else {}
+        material = ({"repo": f"path:{sample(data.create())}"} if local else {}) | dict(samples)
         breakable = laptop.drills(invocation.loaded(), data, lambda: _answering(client)) if local else {}
         place = Place(place_profile, material, breakable)
         shelf = shelf_of(invocation) if local else None
@@ -97,6 +107,14 @@ async def _verified(
     if shelf is not None:
         stored(shelf, ledger, report)
     return report
+
+
+def named(samples: Sequence[str]) -> dict[str, str]:
+    """What agents are tried on, as it was named: elsewhere the packaged material lies elsewhere."""
+    found = {kind: source for kind, _, source in (text.partition("=") for text in samples)}
+    if bad := [kind for kind, source in found.items() if kind not in KINDS or not source]:
+        raise ConfigError("bad_sample", f"{bad[0]!r} is no sample", f"write KIND=SOURCE, with {', '.join(KINDS)}")
+    return found
 
 
 async def _answering(client: "Client") -> None:

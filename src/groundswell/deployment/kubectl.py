@@ -47,7 +47,8 @@ class Kubectl:
         """The same as a source of the platform's own client."""
         return f"kubeconfig:{self.kubeconfig or ''}#{self.context}".rstrip("#")
 
-    def _run(self, words: Sequence[str], text: str, seconds: float) -> "subprocess.CompletedProcess[str]":
+    def line(self) -> list[str]:
+        """The words that every command begins with. Raises ConfigError where there is no kubectl."""
         program = shutil.which("kubectl")
         if program is None:
             raise ConfigError(
@@ -55,7 +56,10 @@ class Kubectl:
             )
         line = [program]
         line += [f"--kubeconfig={self.kubeconfig}"] if self.kubeconfig else []
-        line += [f"--context={self.context}"] if self.context else []
+        return line + ([f"--context={self.context}"] if self.context else [])
+
+    def _run(self, words: Sequence[str], text: str, seconds: float) -> "subprocess.CompletedProcess[str]":
+        line = self.line()
         try:
             return subprocess.run(  # noqa: S603 - the user's own program with our own arguments
                 [*line, *words], input=text, capture_output=True, text=True, timeout=seconds, check=False

@@ -16,7 +16,7 @@ from groundswell.core.manifests import parsed
 from groundswell.core.records import Event, Evidence, NewRun, Run, ToolResult
 
 PACKAGE = Path(groundswell.__path__[0])
-PAGES = f"path:{PACKAGE / 'data' / 'pages'}"  # the same in every process of one version
+PAGES = f"path:{PACKAGE / 'data' / 'pages'}"  # elsewhere than here the place says where they are
 INCIDENT = f"dump:{PACKAGE / 'data' / 'incident'}"
 PROBE = "probe"
 NAMESPACES = ("ai-inference", "ai-router", "ai-agents", "ai-tools", "ai-vector", "ai-observability")
@@ -113,11 +113,13 @@ async def ours(platform: Client, place: Place, kind: str) -> list[dict[str, Any]
 
 
 @contextlib.asynccontextmanager
-async def scratch_collection(platform: Client) -> AsyncGenerator[str]:
+async def scratch_collection(platform: Client, place: Place) -> AsyncGenerator[str]:
     """A collection of the packaged pages, gone again afterwards."""
     name = f"verify-{secrets.token_hex(4)}"
     try:
-        await value(platform, "collection_fill", {"name": name}, agent="web", sources={"pages": PAGES})
+        await value(
+            platform, "collection_fill", {"name": name}, agent="web", sources={"pages": material(place)["pages"]}
+        )
         yield name
     finally:
         with contextlib.suppress(NotFound):

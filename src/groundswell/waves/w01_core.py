@@ -12,10 +12,10 @@ FULL = 0.8  # of a limit
 
 
 @check(proves=("w1.vector-round-trip", "w1.embedding-cycle"))
-async def vectors_come_back(platform: Client) -> Proof:
+async def vectors_come_back(platform: Client, place: Place) -> Proof:
     """Index six pages, then look for the one that bears an answer, by meaning and words."""
     embeddings = str((await platform.ready()).get("details", {}).get("embeddings", ""))
-    async with scratch_collection(platform) as name:
+    async with scratch_collection(platform, place) as name:
         shelf = await value(platform, "collection_show", {"name": name}, agent="web")
         asked_for = {"query": QUESTION, "collections": [name], "limit": 3}
         found = await value(platform, "documents_search", asked_for, agent="web")
@@ -36,7 +36,7 @@ async def vectors_come_back(platform: Client) -> Proof:
 @check(proves=("w1.qdrant", "w1.collections"))
 async def collections_are_listed(platform: Client, place: Place) -> Proof:
     """A collection that was made is in the list, and one that was removed is not."""
-    async with scratch_collection(platform) as name:
+    async with scratch_collection(platform, place) as name:
         there = [each["name"] for each in await value(platform, "collections_list", agent="web")]
     _, after = await called(platform, "collections_list", agent="web")  # where it was the only one there is no data
     gone = [each["name"] for each in after.value or []]
@@ -76,7 +76,7 @@ async def what_was_written_survives_a_restart(platform: Client, place: Place) ->
         return failed("this place does not say how its stores are restarted")
     mark = f"verify {secrets.token_hex(6)}"
     run = await asked(platform, mark, agent=PROBE)
-    async with scratch_collection(platform) as name:
+    async with scratch_collection(platform, place) as name:
         before = await value(platform, "collection_show", {"name": name}, agent="web")
         said = await drill()
         after = await value(platform, "collection_show", {"name": name}, agent="web")

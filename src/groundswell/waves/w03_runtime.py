@@ -1,9 +1,9 @@
 """Wave 3: questions reach their agents, and what a run does is told from its start to its typed end."""
 
 from groundswell.client import Client
-from groundswell.core.check import check, judged, measure, seen
+from groundswell.core.check import Place, check, judged, measure, seen
 from groundswell.core.records import ENDED, NewRun, Proof
-from groundswell.waves.acting import INCIDENT, PROBE, asked
+from groundswell.waves.acting import PROBE, asked, material
 
 QUESTIONS = (
     ("Which function parses the configuration file, and who calls it?", "coding"),
@@ -51,11 +51,10 @@ async def the_life_of_a_run_can_be_followed(platform: Client) -> Proof:
 
 
 @check(proves=("w3.transitions", "w3.langgraph"))
-async def each_step_is_logged_from_start_to_end(platform: Client) -> Proof:
+async def each_step_is_logged_from_start_to_end(platform: Client, place: Place) -> Proof:
     """Each step of a graph has an event when it begins and one when it is over, in this order, for the same nodes."""
-    told = await asked(
-        platform, "Why does the board show no tides?", agent="observability", sources={"kubernetes": INCIDENT}
-    )
+    cluster = {"kubernetes": material(place)["kubernetes"]}
+    told = await asked(platform, "Why does the board show no tides?", agent="observability", sources=cluster)
     begun = {(body.step, body.ns): body.nodes for body in told.bodies("step.started")}
     over = {(body.step, body.ns): body.nodes for body in told.bodies("step")}
     order = [(event.kind, event.body.step) for event in told.events if event.kind in ("step", "step.started")]  # type: ignore[union-attr]

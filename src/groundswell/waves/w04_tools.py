@@ -18,7 +18,7 @@ async def results_are_structured(platform: Client, place: Place) -> Proof:
     """Tools of each family give a typed value with fields that can be relied on, and what they read is evidence."""
     looked_at = material(place)
     repo, cluster = {"repo": looked_at["repo"]}, {"kubernetes": looked_at["kubernetes"]}
-    async with scratch_collection(platform) as name:
+    async with scratch_collection(platform, place) as name:
         passages = {"query": "harbour office", "collections": [name], "limit": 2}
         wanted: list[tuple[str, str, dict[str, Any], Mapping[str, str], tuple[str, ...]]] = [
             ("documents_search", "web", passages, {}, ("page", "excerpt", "score")),

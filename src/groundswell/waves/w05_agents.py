@@ -27,7 +27,7 @@ class Task:
 async def tasks(platform: Client, place: Place) -> AsyncGenerator[list[Task]]:
     """One for each agent."""
     looked_at = material(place)
-    async with scratch_collection(platform) as name:
+    async with scratch_collection(platform, place) as name:
         yield [
             Task(
                 "coding",

@@ -1,10 +1,10 @@
 """Wave 8: one door with many protocols behind it; who has a key gets in, and each request gets to its service."""
 
 from groundswell.client import Client
-from groundswell.core.check import check, judged, measure, seen
+from groundswell.core.check import Place, check, judged, measure, seen
 from groundswell.core.errors import GroundswellError
 from groundswell.core.records import Proof
-from groundswell.waves.acting import INCIDENT, PROBE, asked
+from groundswell.waves.acting import PROBE, asked, material
 
 MESSAGES = ({"role": "user", "content": "go on"},)
 
@@ -60,13 +60,13 @@ async def requests_get_to_their_service(platform: Client) -> Proof:
 
 
 @check(proves="w8.authentication")
-async def keys_open_what_they_may(platform: Client) -> Proof:
+async def keys_open_what_they_may(platform: Client, place: Place) -> Proof:
     """A new key runs an agent and may not make keys; once taken back it opens nothing."""
     made = await platform.create_key("verify", caller="verify")
     async with Client(platform.url, made["key"]) as keyed:
         told = await asked(keyed, "go on", agent=PROBE)
         makes = await _refused(keyed)
-        source = await asked(keyed, "why", agent="observability", sources={"kubernetes": INCIDENT})
+        source = await asked(keyed, "why", agent="observability", sources={"kubernetes": material(place)["kubernetes"]})
         await platform.revoke_key(made["record"]["id"])
         after = await _refused(keyed)
     return judged(
