@@ -59,7 +59,7 @@ def rollout(
 ) -> None:
     """Open the waves in order, without Argo CD.
 
-    Each is applied, waited for and proven before the next. A wave that is not proven keeps the next one closed, and says by which line.
+    Each is applied, waited for and proven. One that is not proven keeps the next closed, and says by which line.
     """
     invocation = here(context)
     from groundswell.cli.gates import Gates, profile_of
