@@ -1,6 +1,7 @@
 import asyncio
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -249,6 +250,20 @@ async def test_a_revoked_key_is_refused_and_a_key_cannot_make_keys(http: httpx2.
     for record in (await http.get("/v1/keys")).json():
         await http.delete(f"/v1/keys/{record['id']}")
     assert problem(await http.get("/v1/runs", headers=key)) == (401, "unknown_key")
+
+
+async def test_a_key_of_ones_own_reads_what_one_reads_and_no_other_key_can_make_it(
+    http: httpx2.AsyncClient, key: dict[str, str], tmp_path: Path
+):
+    asked = {"input": "where is x?", "agent": "trial", "sources": {"repo": f"path:{tmp_path}"}}
+    assert (await http.post("/v1/runs", json=asked, headers=key)).json()["reason"] == "denied"
+    body = {"name": "editor", "scopes": ["runs", "keys", "local"]}
+    own = {"Authorization": f"Bearer {(await http.post('/v1/keys', json=body)).json()['key']}"}
+    assert (await finished(http, asked, **own))["status"] == "succeeded"
+    keeper = {"name": "keeper", "scopes": ["runs", "keys", "admin"]}
+    other = {"Authorization": f"Bearer {(await http.post('/v1/keys', json=keeper)).json()['key']}"}
+    assert problem(await http.post("/v1/keys", json=body, headers=other)) == (422, "bad_scope")
+    assert problem(await http.post("/v1/keys", json={**body, "tenant": "elsewhere"})) == (422, "bad_scope")
 
 
 async def test_no_key_is_ever_stored(platform: Running, http: httpx2.AsyncClient):

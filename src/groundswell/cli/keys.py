@@ -32,7 +32,9 @@ def create(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="What the key is for.")],
     caller: Annotated[str, typer.Option(help="Whom it stands for; by default its name.")] = "",
-    scope: Annotated[list[str] | None, typer.Option(help="runs, approve, keys, admin; by default runs.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="runs, approve, keys, prune, admin, local; by default runs.")
+    ] = None,
     tenant: TenantOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -49,6 +51,10 @@ def create(
         return
     say(made["key"])
     aside(f"id {made['record']['id']}; only a hash of the key is stored, so keep it now", "dim")
+    if "local" in made["record"]["scopes"]:
+        aside("on this machine it reads what you read", "dim")
+    else:
+        aside("it reads what policy.toml grants its tenant; for programs of your own here: --scope runs --scope local")
 
 
 @group.command("list")

@@ -16,7 +16,8 @@ from groundswell.runtime.keys import CallerToken
 from groundswell.runtime.oidc_callers import caller_of, issuer_of
 from groundswell.runtime.service import bearer
 
-SCOPES = get_args(CallerScope)  # `admin`: keys of other tenants, and which tenants there are
+LOCAL = "local"  # what a key of the person at this machine may carry: their own reach, on this machine alone
+SCOPES = (*get_args(CallerScope), LOCAL)  # `admin`: keys of other tenants, and which tenants there are
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -36,12 +37,12 @@ class Authentication:
     async def caller(self, request: Request) -> CallerToken:
         """Who this is; raises Unauthenticated or Denied."""
         if "authorization" in request.headers:
-            return await self._by_key(bearer(request))
+            return await self._by_key(bearer(request), request)
         if not self.base.keyless:
             bearer(request)
         return self._at_this_machine(request)
 
-    async def _by_key(self, text: str) -> CallerToken:
+    async def _by_key(self, text: str, request: Request) -> CallerToken:
         if hmac.compare_digest(text.encode(), self.base.local_key.encode()):
             return self._local()
         if self.issuer is not None and not text.startswith(PREFIX) and text.count(".") == 2:
@@ -50,7 +51,8 @@ class Authentication:
         if key is None:
             hint = "create one: groundswell keys create NAME"
             raise Unauthenticated("unknown_key", "this key is not known, or was revoked", hint)
-        return CallerToken(key.caller, key.tenant, key.scopes)
+        here = LOCAL in key.scopes and self.base.keyless and _is_loopback(request.client.host if request.client else "")
+        return CallerToken(key.caller, key.tenant, key.scopes, local=here)
 
     async def _by_token(self, issuer: Issuer, text: str) -> CallerToken:
         caller = caller_of(await issuer.claims(text), self.base.settings.oidc)

@@ -21,7 +21,7 @@ from groundswell.core.errors import Denied, Invalid, LimitReached, NotFound, Una
 from groundswell.core.records import Record
 from groundswell.core.settings import TENANT
 from groundswell.runtime import telemetry
-from groundswell.runtime.authentication import SCOPES, Authentication
+from groundswell.runtime.authentication import LOCAL, SCOPES, Authentication
 from groundswell.runtime.base import VERSION, Base
 from groundswell.runtime.door import Door
 from groundswell.runtime.keys import CallerToken
@@ -139,6 +139,8 @@ async def create_key(body: NewKey, gateway: GatewayDep, keeper: Keeper) -> Creat
     if unknown or not set(body.scopes) <= set(keeper.scopes):
         raise Invalid("bad_scope", f"no such scope, or not yours to give: {', '.join(body.scopes)}", f"of: {SCOPES}")
     tenant = _tenant(keeper, body.tenant)
+    if LOCAL in body.scopes and not (keeper.local and tenant == keeper.tenant):
+        raise Invalid("bad_scope", "only who is at this machine can give their own reach away, in their own tenant")
     caller = body.caller or body.name
     if caller == "local" or caller.startswith(OIDC):
         raise Invalid("reserved_caller", f"no key can stand for {caller!r}", "name another caller: --caller NAME")
