@@ -14,6 +14,7 @@ import pytest
 
 import groundswell
 from groundswell.backends.databases.migrations import known
+from groundswell.core.tool import Tool
 from groundswell.runtime import discovery
 from groundswell.runtime.service import Service
 
@@ -127,8 +128,10 @@ def test_every_thing_that_can_be_added_says_what_it_is() -> None:
 
 
 def test_one_file_defines_one_tool_and_carries_its_name() -> None:
-    homes = {name: tool.function.__module__ for name, tool in discovery.tools().items()}
-    ours = {name: home for name, home in homes.items() if home.startswith("groundswell.")}  # not an extension's
+    modules = discovery.modules("groundswell.tools")
+    ours = {
+        value.name: module.__name__ for module in modules for value in vars(module).values() if isinstance(value, Tool)
+    }
     assert ours
     assert ours == {name: f"groundswell.tools.{name}" for name in ours}
 
