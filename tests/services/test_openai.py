@@ -346,6 +346,15 @@ async def test_a_run_that_failed_is_not_started_again_by_a_client_that_retries(
     assert len(after - before) == 1
 
 
+async def test_a_run_that_policy_denied_is_told_as_denied(
+    client: openai.AsyncOpenAI, http: httpx2.AsyncClient, repo: str
+) -> None:
+    bounded = (await http.post("/v1/keys", json={"name": "bounded"})).json()["key"]
+    with pytest.raises(openai.PermissionDeniedError) as raised:
+        await client.with_options(api_key=bounded).chat.completions.create(**asking(repo))
+    assert raised.value.code == "source_scheme_not_allowed"
+
+
 async def test_an_engine_that_refuses_is_an_error_and_the_run_failed(
     client: openai.AsyncOpenAI, http: httpx2.AsyncClient, mouth: Mouth
 ) -> None:

@@ -210,8 +210,8 @@ async def _cancel(door: Asked, run: str) -> None:
 
 
 def _failure(run: Run) -> GroundswellError:
-    problem = run.error
-    return Unavailable(problem.code, problem.message, problem.hint) if problem else Unavailable("failed", "it failed")
+    kind = Denied if run.reason == "denied" else Unavailable
+    return kind(run.error.code, run.error.message, run.error.hint) if run.error else kind("failed", "it failed")
 
 
 async def _passed_through(request: Request, door: Asked, asked: ChatCompletion, raw: Mapping[str, Any]) -> Response:
