@@ -308,6 +308,7 @@ def test_data_directory_is_for_its_user_only(tmp_path: Path) -> None:
         "sockets",
         "logs",
         "keys",
+        "proofs",
     }
     assert {mode(path) for path in (data.root, *data.root.iterdir())} == {0o700}
     assert data.create() == data

@@ -200,6 +200,7 @@ async def test_another_tenant_has_only_the_sources_its_policy_lists(
 
 async def test_what_belongs_to_another_tenant_is_not_there(http: httpx2.AsyncClient, foreign: dict[str, str]):
     run = await finished(http, {"input": "mine", "agent": "trial"})
+    assert (await http.post("/v1/runs", json={"input": "theirs", "agent": "trial"}, headers=foreign)).status_code == 201
     calls = (await http.get(f"/v1/runs/{run['id']}/calls")).json()
     digest = calls[0]["result"]["digest"]
     paths = ["", "/events", "/calls"]

@@ -38,7 +38,8 @@ def set_up(settings: Telemetry, service: str, version: str, file: Path | None = 
     """Logs as JSON to a file, else to standard error; spans and metrics to an OTLP endpoint, if one is set."""
     global _personal
     _personal = settings.mask
-    stream: Any = _Lossy(file.open("a", encoding="utf-8") if file else sys.stderr)
+    stream: Any = _out
+    _out.to(file)
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     structlog.configure(
         processors=[
@@ -126,18 +127,30 @@ def _clean_span(span: ReadableSpan) -> ReadableSpan:
 class _Lossy:
     """A stream that loses what it cannot write, as on a full disk: a log must not stop what it tells of."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
+    stream: TextIO | None = None
+    ours = False  # whether this opened it
+
+    def to(self, file: Path | None) -> None:
+        """Write to the end of a file from here on, else to standard error."""
+        if self.ours and self.stream:
+            with contextlib.suppress(OSError):
+                self.stream.close()
+        self.stream, self.ours = (file.open("a", encoding="utf-8"), True) if file else (sys.stderr, False)
 
     def write(self, text: str) -> None:
         """Write, or lose it."""
-        with contextlib.suppress(OSError):
-            self.stream.write(text)
+        if self.stream:
+            with contextlib.suppress(OSError):
+                self.stream.write(text)
 
     def flush(self) -> None:
         """Write what waits, or keep it for the next time."""
-        with contextlib.suppress(OSError):
-            self.stream.flush()
+        if self.stream:
+            with contextlib.suppress(OSError):
+                self.stream.flush()
+
+
+_out = _Lossy()  # one for the process: loggers that were used keep it when telemetry is set up again
 
 
 def emit(run: str, tenant: str, facts: Sequence[Fact]) -> None:

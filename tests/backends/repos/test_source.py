@@ -167,4 +167,4 @@ async def test_repository_beyond_the_size_limit_is_not_kept(tmp_path: Path, stor
     with pytest.raises(LimitReached) as refused:
         await cloning.open(f"file://{folder}", tenant="acme")
     assert refused.value.code == "git_size"
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert [file for file in (tmp_path / "cache").rglob("*") if not file.is_dir()] == []
