@@ -64,17 +64,14 @@ def _spoken_of(world: World, complaint: Complaint) -> set[Ref]:
     """What a line names in plain words, as `etcdserver: request timed out` does: a part of the same namespace."""
     own = complaint.log.pod
     pod = world.by_ref.get(own)
-    words = {word.removesuffix("server") for word in re.findall(r"[a-z][a-z0-9-]{3,}", complaint.quote.lower())}
-    found: set[Ref] = set()
     if pod is None or not complaint.kind:
-        return found
-    for other in world.all("Pod"):
-        owner = str(other.data.get("owner", ""))
-        if other.ref.namespace != own.namespace or not owner.startswith("Node/") or other.ref == own:
-            continue
-        if other.ref.name.removesuffix(f"-{owner[5:]}") in words and other.data.get("node") == pod.data.get("node"):
-            found.add(other.ref)
-    return found
+        return set()
+    node = str(pod.data.get("node", ""))
+    beside = [each.ref for each in world.made_by.get(Ref("Node", own.namespace, node), []) if each.ref.kind == "Pod"]
+    if not beside:
+        return set()
+    words = {word.removesuffix("server") for word in re.findall(r"[a-z][a-z0-9-]{3,}", complaint.quote.lower())}
+    return {ref for ref in beside if ref != own and ref.name.removesuffix(f"-{node}") in words}
 
 
 def _is_for(certificate: Thing, service: Thing) -> bool:

@@ -191,8 +191,14 @@ def target(text: str) -> tuple[str, int]:
 _EXCEPTION = re.compile(r"\s*(?:Caused by: )?[\w.$]+(?:Exception|Error)\b: ?\S")
 
 
-def complaints(log: Log) -> list[Complaint]:
-    """The lines that complain, those first that most likely say why the container ended."""
+def complaints(log: Log) -> tuple[Complaint, ...]:
+    """The lines that complain, those first that most likely say why the container ended; many rules ask for them."""
+    if log.complaints is None:
+        log.complaints = tuple(sorted(_read(log), key=lambda each: (-each.score, each.line.number)))
+    return log.complaints
+
+
+def _read(log: Log) -> list[Complaint]:
     found: list[Complaint] = []
     recovered = [line.number for line in log.lines if line.level == "info" and _RECOVERED.search(line.text)]
     errors = [line for line in log.lines if line.level in ("error", "fatal")]
@@ -218,7 +224,7 @@ def complaints(log: Log) -> list[Complaint]:
         if kind in THEIRS and all(target(line.text)):
             host, port = target(line.text)
         found.append(Complaint(kind, line, log, score, host, port, healed))
-    return sorted(found, key=lambda each: (-each.score, each.line.number))
+    return found
 
 
 def _before(line: Line) -> str:

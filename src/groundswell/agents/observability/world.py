@@ -6,10 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from groundswell.core.manifests import parsed
 from groundswell.core.records import ClusterEvidence, Excerpt, LogDigest
+
+if TYPE_CHECKING:
+    from groundswell.agents.observability.messages import Complaint
 
 Data = dict[str, Any]
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicaSet", "ReplicationController")
@@ -47,7 +50,7 @@ class Thing:
     data: Data
     excerpt: Excerpt
 
-    @property
+    @cached_property
     def ref(self) -> Ref:
         """What it is called."""
         return Ref(str(self.data.get("kind", "")), str(self.data.get("namespace", "")), str(self.data.get("name", "")))
@@ -62,7 +65,7 @@ class Thing:
         """How it is."""
         return of(self.data, "status")
 
-    @property
+    @cached_property
     def labels(self) -> dict[str, str]:
         """Its labels."""
         return {key: str(value) for key, value in of(self.data, "labels").items()}
@@ -111,6 +114,7 @@ class Log:
 
     digest: LogDigest
     lines: list[Line] = field(default_factory=list[Line])
+    complaints: "tuple[Complaint, ...] | None" = field(default=None, repr=False, compare=False)  # read once: `messages`
 
     @property
     def pod(self) -> Ref:
@@ -251,14 +255,20 @@ class World:
         """The Service a host name means to a pod of a namespace; also one by its cluster address."""
         host = host.rstrip(".").lower()
         parts = host.split(".")
-        names = [(parts[0], namespace), *zip(parts[:2], parts[1:3], strict=False)] if parts[1:] else []
-        names = names[1:] if parts[1:] else [(parts[0], namespace)]
+        names = list(zip(parts[:2], parts[1:3], strict=False)) if parts[1:] else [(parts[0], namespace)]
         if re.fullmatch(r"[\d.]+", host):
             names = []
         for name, where in names:
             if found := self.get("Service", where, name):
                 return found
-        return next((each for each in self.all("Service") if each.spec.get("clusterIP") == host), None)
+        return self._by_address.get(host)
+
+    @cached_property
+    def _by_address(self) -> dict[str, Thing]:
+        found: dict[str, Thing] = {}
+        for service in self.all("Service"):
+            found.setdefault(str(service.spec.get("clusterIP")), service)
+        return found
 
 
 def ready(pod: Thing) -> bool:
