@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from groundswell.agents.observability.pods import upstream_of
-from groundswell.agents.observability.world import Ref, Thing, World, all_containers, of, rows
+from groundswell.agents.observability.world import Data, Ref, Thing, World, all_containers, of, rows
 
 _WORD = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
 _FAR = 4  # edges
@@ -43,7 +43,7 @@ def needs_of(world: World, ref: Ref) -> set[Ref]:
     if ref.kind == "Pod":
         found |= upstream_of(thing) | {world.owner(thing)}
     if ref.kind == "Ingress":
-        found |= {Ref("Service", ref.namespace, name) for name in _backends(thing.spec)}
+        found |= {Ref("Service", ref.namespace, str(of(each, "service").get("name", ""))) for each in backends(thing)}
     found |= set(references(thing))
     found |= {each.ref for each in world.made_by.get(ref, []) if each.ref.kind not in ("Pod", "ReplicaSet")}
     found |= {each.ref for each in world.by_name.get((ref.namespace, ref.name), [])}
@@ -99,13 +99,9 @@ def references(thing: Thing) -> Iterator[Ref]:
             pending += value
 
 
-def _backends(spec: dict[str, Any]) -> Iterator[str]:
-    pending: list[Any] = [spec]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, dict):
-            if isinstance(service := value.get("service"), dict) and isinstance(service.get("name"), str):
-                yield service["name"]
-            pending += value.values()
-        elif isinstance(value, list):
-            pending += value
+def backends(ingress: Thing) -> Iterator[Data]:
+    """Where an Ingress leads."""
+    yield of(ingress.spec, "defaultBackend")
+    for rule in rows(ingress.spec, "rules"):
+        for path in rows(of(rule, "http"), "paths"):
+            yield of(path, "backend")

@@ -191,6 +191,12 @@ class World:
             return deployment if deployment in self.by_ref else above
         return above
 
+    def above(self, ref: Ref) -> Ref:
+        """What owns an object, one step up; the object itself where that is unknown."""
+        thing = self.by_ref.get(ref)
+        kind, _, name = str(thing.data.get("owner", "")).partition("/") if thing else ("", "", "")
+        return Ref(kind, ref.namespace, name) if name else ref
+
     @cached_property
     def pods_of(self) -> dict[Ref, list[Thing]]:
         """Pods by the workload they belong to, and by each owner in between."""

@@ -38,10 +38,8 @@ def _bad(thing: Thing) -> Data | None:
     """The condition that tells most: a general one before a special one, one with a message before one without."""
     found: list[tuple[int, Data]] = []
     for each in rows(thing.status, "conditions"):
-        name, status = str(each.get("type", "")), str(each.get("status", ""))
-        wrong = status == "False" and _GOOD.match(name) or status == "True" and _BAD.match(name)
-        if wrong and not _ON_PURPOSE.search(str(each.get("reason", ""))):
-            general = name in ("Ready", "Available", "Healthy", "Degraded", "Failed", "Stalled")
+        if _is_wrong(each) and not _ON_PURPOSE.search(str(each.get("reason", ""))):
+            general = str(each.get("type", "")) in ("Ready", "Available", "Healthy", "Degraded", "Failed", "Stalled")
             found.append((2 * bool(each.get("message")) + general, each))
     if found:
         return max(found, key=lambda each: each[0])[1]
@@ -99,7 +97,6 @@ def _unwell(world: World, thing: Thing, bad: Data) -> Finding:
         depth=3,
         weight=0.8,
         details=others[:2],
-        needs=set(),
         touches=made - {thing.ref},
         next=_command(thing.ref),
         since=str(bad.get("since", "")),

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 
 from groundswell.agents.observability.findings import Finding, field_of, statement
+from groundswell.agents.observability.topology import backends
 from groundswell.agents.observability.world import Data, Thing, World, of, rows
 
 
 def find(world: World) -> Iterator[Finding]:
     """What each Ingress leads to."""
     for ingress in world.all("Ingress"):
-        for backend in _backends(ingress):
+        for backend in backends(ingress):
             service = of(backend, "service")
             name, port = str(service.get("name", "")), of(service, "port")
             if not name:
@@ -21,13 +22,6 @@ def find(world: World) -> Iterator[Finding]:
                 continue
             yield from _port(ingress, found, port)
         yield from _class(world, ingress)
-
-
-def _backends(ingress: Thing) -> Iterator[Data]:
-    yield of(ingress.spec, "defaultBackend")
-    for rule in rows(ingress.spec, "rules"):
-        for path in rows(of(rule, "http"), "paths"):
-            yield of(path, "backend")
 
 
 def _nowhere(ingress: Thing, name: str) -> Finding:

@@ -17,7 +17,7 @@ def find(world: World) -> Iterator[Finding]:
     for event in world.happenings:
         match = _SAYS.search(event.message)
         if match and world.age(event.last) < _LATELY and not _is_over(world, event):
-            told[Ref("ResourceQuota", event.about.namespace, match.group("name"))][_top(world, event.about)] = event
+            told[Ref("ResourceQuota", event.about.namespace, match.group("name"))][world.above(event.about)] = event
     for quota, refused in sorted(told.items()):
         thing = world.by_ref.get(quota)
         if thing is None:
@@ -51,12 +51,6 @@ def find(world: World) -> Iterator[Finding]:
             touches=set(refused),
             next=f"kubectl -n {quota.namespace} describe resourcequota {quota.name}",
         )
-
-
-def _top(world: World, ref: Ref) -> Ref:
-    thing = world.by_ref.get(ref)
-    kind, _, name = str(thing.data.get("owner", "")).partition("/") if thing else ("", "", "")
-    return Ref(kind, ref.namespace, name) if name else ref
 
 
 def _is_over(world: World, event: Happening) -> bool:

@@ -57,8 +57,7 @@ def _messages(world: World) -> Iterator[tuple[Thing | None, Ref, str, Quote | No
             )
             thing = world.by_ref.get(ref)
             if event and thing is not None:
-                kind, _, name = str(thing.data.get("owner", "")).partition("/")
-                about = Ref(kind, ref.namespace, name) if name else ref
+                about = world.above(ref)
                 if not any(ready(pod) for pod in world.pods_of.get(about, [])):
                     yield thing, about, event.message, event_of(event)
 

@@ -62,17 +62,11 @@ def find(world: World) -> Iterator[Finding]:
         event = newest(
             [each for each in events if each.reason in ("FailedCreate", "FailedUpdate", "ReplicaSetCreateError")]
         )
-        about = _top(world, ref)
+        about = world.above(ref)
         if event is None or about in seen or not _is_wanting(world, ref, about, event):
             continue
         seen.add(about)
         yield _refused(world, about, event)
-
-
-def _top(world: World, ref: Ref) -> Ref:
-    thing = world.by_ref.get(ref)
-    kind, _, name = str(thing.data.get("owner", "")).partition("/") if thing else ("", "", "")
-    return Ref(kind, ref.namespace, name) if name else ref
 
 
 def _is_wanting(world: World, ref: Ref, about: Ref, event: Happening) -> bool:

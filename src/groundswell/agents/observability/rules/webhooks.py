@@ -45,9 +45,7 @@ def configuration(world: World, name: str) -> tuple[Thing, Data] | None:
 def _said(world: World) -> Iterator[tuple[Ref, str, Quote]]:
     for event in world.happenings:
         if world.age(event.last) < _LATELY and (quote := event_of(event)):
-            owner = world.by_ref.get(event.about)
-            kind, _, name = str(owner.data.get("owner", "")).partition("/") if owner else ("", "", "")
-            yield Ref(kind, event.about.namespace, name) if name else event.about, event.message, quote
+            yield world.above(event.about), event.message, quote
     for ref, logs in world.logs.items():
         pod = world.by_ref.get(ref)
         for log in logs:
