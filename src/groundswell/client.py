@@ -137,13 +137,7 @@ class Client:
 
     async def export(self, run: str) -> bytes:
         """A run that has ended as one file, which `groundswell runs replay` reads."""
-        try:
-            response = await self._http.get(f"/v1/runs/{run}/export")
-        except httpx2.TransportError as error:
-            raise self._away(error) from error
-        if response.is_error:
-            raise _refused(response)
-        return response.content
+        return (await self._answered("GET", f"/v1/runs/{run}/export")).content
 
     async def prune(self, request: Prune) -> Pruning:
         """Prune what is due; asked again until nothing more is."""
@@ -264,13 +258,7 @@ class Client:
 
     async def page(self, path: str) -> str:
         """What the platform shows people at a path, as text."""
-        try:
-            response = await self._http.get(path)
-        except httpx2.TransportError as error:
-            raise self._away(error) from error
-        if response.is_error:
-            raise _refused(response)
-        return response.text
+        return (await self._answered("GET", path)).text
 
     async def completion(
         self, model: str, messages: Sequence[Mapping[str, str]], *, max_tokens: int = 64
@@ -291,13 +279,18 @@ class Client:
         except httpx2.TransportError as error:
             raise self._away(error) from error
 
-    async def _json(self, method: str, path: str, **given: Any) -> Any:
+    async def _answered(self, method: str, path: str, **given: Any) -> httpx2.Response:
+        """A response that is no error."""
         try:
             response = await self._http.request(method, path, **given)
         except httpx2.TransportError as error:
             raise self._away(error) from error
         if response.is_error:
             raise _refused(response)
+        return response
+
+    async def _json(self, method: str, path: str, **given: Any) -> Any:
+        response = await self._answered(method, path, **given)
         try:
             return response.json()
         except ValueError as error:
