@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
+from groundswell.cli.exits import DENIED
 from groundswell.cli.groups import Group
 from groundswell.cli.invocation import JsonOption, here
-from groundswell.cli.terminal import say, table
+from groundswell.cli.terminal import counting, say, table
 from groundswell.core.errors import ConfigError
 
-DENIED = 4
 group = typer.Typer(cls=Group, help="Show, check and explain policy.toml.", no_args_is_help=True)
 
 
@@ -50,8 +50,7 @@ def check(context: typer.Context) -> None:
 
     loaded = here(context).loaded()
     check_policy(loaded.policy, discovery.tools())
-    count = len(loaded.policy.tenants)
-    say(f"{loaded.folder / 'policy.toml'}: {count} tenant{'' if count == 1 else 's'}, nothing wrong")
+    say(f"{loaded.folder / 'policy.toml'}: {counting(len(loaded.policy.tenants), 'tenant')}, nothing wrong")
 
 
 @group.command()

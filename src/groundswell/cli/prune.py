@@ -55,7 +55,7 @@ def prune(
     for part, number in counts.items():
         say(f"{counting(number, 'run')} {would} {part}")
     if done.runs:
-        say(f"{counting(done.runs, 'run')} {'would be' if dry_run else 'deleted'}{' deleted' if dry_run else ''}")
+        say(f"{counting(done.runs, 'run')} {'would be deleted' if dry_run else 'deleted'}")
     if not counts and not done.runs:
         say("nothing to prune")
 
