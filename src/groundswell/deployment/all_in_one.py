@@ -14,6 +14,7 @@ from groundswell.deployment.objects import (
     pod,
     selector,
     service,
+    space,
 )
 
 NAMESPACE = "groundswell"
@@ -34,13 +35,8 @@ kubernetes = "in-cluster:"
 
 def rendered() -> list[Object]:
     """All of it."""
-    labels = {
-        "pod-security.kubernetes.io/enforce": "restricted",
-        "pod-security.kubernetes.io/audit": "restricted",
-        "pod-security.kubernetes.io/warn": "restricted",
-    }
     return [
-        made("Namespace", "v1", NAMESPACE, metadata={"labels": labels}),
+        space(NAMESPACE),
         account(NAME, NAMESPACE),
         *rights.granted(NAME, NAMESPACE),
         denied(NAMESPACE),
@@ -59,7 +55,7 @@ def edges() -> list[Edge]:
     https = (Port(443), Port(6443))
     platform = Workload(NAMESPACE, NAME)
     return [
-        *names.lookups(NAMESPACE, ("kube-dns", "node-local", "openshift")),
+        *names.lookups(NAMESPACE, names.USUAL),
         Edge(platform, server, https, "its tools read the cluster"),
         Edge(Workload(NAMESPACE, KEY), server, https, "it makes the Secret"),
         Edge(platform, public("the web"), (Port(80), Port(443)), "its tools read pages"),

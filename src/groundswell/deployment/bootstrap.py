@@ -8,7 +8,7 @@ from groundswell.deployment import argocd, foundation, secrets, workloads
 from groundswell.deployment.core_services import OWNER, QDRANT_KEYS, ROLES
 from groundswell.deployment.kubectl import Kubectl
 from groundswell.deployment.layout import Cluster
-from groundswell.deployment.objects import as_yaml
+from groundswell.deployment.objects import Object, as_yaml
 from groundswell.deployment.profile import Profile
 from groundswell.deployment.secrets import Secret
 
@@ -55,7 +55,7 @@ def plan(profile: Profile, kubectl: Kubectl) -> Plan:
 
 async def prepare(profile: Profile, kubectl: Kubectl, say: Say) -> None:
     """Namespaces and Secrets. What is there stays as it is."""
-    kubectl("apply", "--server-side", "--field-manager=groundswell", "-f", "-", text=as_yaml(foundation.namespaces()))
+    _apply(kubectl, foundation.namespaces())
     say(f"namespaces: {', '.join(foundation.NAMESPACES)}")
     for together in groups(profile):
         made = await secrets.ensure(kubectl.source(), together)
@@ -67,9 +67,14 @@ async def bootstrap(found: Cluster, kubectl: Kubectl, say: Say) -> None:
     profile = found.profile
     await prepare(profile, kubectl, say)
     if argocd.wanted(profile):
-        kubectl("apply", "--server-side", "--field-manager=groundswell", "-f", "-", text=as_yaml(argocd.root(found)))
+        _apply(kubectl, argocd.root(found))
         say("Argo CD knows the waves; it opens them in order")
         say(argocd.advice(profile))
+
+
+def _apply(kubectl: Kubectl, objects: list[Object]) -> None:
+    """Server-side, and never by force: what others own of an object stays theirs."""
+    kubectl("apply", "--server-side", "--field-manager=groundswell", "-f", "-", text=as_yaml(objects))
 
 
 def groups(profile: Profile) -> list[list[Secret]]:

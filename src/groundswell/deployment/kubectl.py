@@ -40,7 +40,7 @@ class Kubectl:
 
     def where(self) -> tuple[str, str]:
         """The context, and the server behind it."""
-        config = json.loads(self("config", "view", "--minify", "-o", "json"))
+        config = self.json("config", "view", "--minify")
         return str(config.get("current-context", "")), str(config["clusters"][0]["cluster"]["server"])
 
     def source(self) -> str:

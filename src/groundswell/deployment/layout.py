@@ -22,9 +22,13 @@ WAVES = {
     4: "04-tools",
     5: "05-agents",
 }
-# in which wave a service comes; one of a third party comes with the tools
-OPENS = {"models": 2, "router": 3, "agents": 3, "gateway": 3, "tools": 4}
+_OPENS = {"models": 2, "router": 3, "agents": 3, "gateway": 3, "tools": 4}
 API = "kustomize.config.k8s.io/v1beta1"
+
+
+def opens(name: str) -> int:
+    """The wave of a service; one of a third party comes with the tools."""
+    return _OPENS.get(name, _OPENS["tools"])
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def _common() -> dict[int, dict[str, list[Object]]]:
         4: {"rights": rights.granted("tools", "ai-tools")},
     }
     for name, each in workloads.services().items():
-        of[OPENS.get(name, 4)][name] = workloads.rendered(each)
+        of[opens(name)][name] = workloads.rendered(each)
     return of
 
 
@@ -136,7 +140,7 @@ def assembled(found: Cluster, number: int) -> list[Object]:
 
 def _annotations(number: int, found: Cluster) -> dict[str, str]:
     """What pods read at their start, as a digest: another text makes new pods."""
-    if number not in OPENS.values():
+    if number not in _OPENS.values():
         return {}
     (read,) = workloads.settings(found.profile, found.policy_text, "")
     return {"groundswell/settings": hashlib.sha256(json.dumps(read["data"]).encode()).hexdigest()[:16]}
@@ -146,7 +150,7 @@ def _overlay(number: int, names: Sequence[str], found: Cluster) -> str:
     profile = found.profile
     repository, _, tag = profile.image.rpartition(":")
     rest: Object = {}
-    here = [name for name in workloads.services() if OPENS.get(name, 4) == number]
+    here = [name for name in workloads.services() if opens(name) == number]
     if number == 4 and workloads.holds_vectors(profile):
         rest["components"] = ["../../../components/embedded-vectors"]
     if number == 1 or here:

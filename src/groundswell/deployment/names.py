@@ -21,6 +21,7 @@ RESOLVERS: dict[str, tuple[Node, tuple[Port, ...]]] = {
         (Port(5353, "UDP"), Port(5353)),  # its Service maps 53 to that
     ),
 }
+USUAL = ("kube-dns", "node-local", "openshift")  # open on every cluster, for whichever of them it has
 
 
 def lookups(namespace: str, resolvers: tuple[str, ...]) -> list[Edge]:

@@ -13,9 +13,8 @@ RENDERED = "# Rendered by `groundswell render`: change what it is rendered from,
 
 
 def labels(name: str, component: str = "") -> dict[str, str]:
-    """What selects the pods of one workload, and says to what it belongs."""
-    found = {"app.kubernetes.io/name": name, **PART_OF}
-    return found | ({"app.kubernetes.io/component": component} if component else {})
+    """What the pods of one workload are labelled with: what selects them, and what they are a part of."""
+    return selector(name) | ({"app.kubernetes.io/component": component} if component else {})
 
 
 def selector(name: str) -> dict[str, str]:
@@ -24,7 +23,7 @@ def selector(name: str) -> dict[str, str]:
 
 
 def made(kind: str, version: str, name: str, namespace: str = "", **rest: Any) -> Object:
-    """An object; `more` holds labels and annotations of its metadata."""
+    """An object; `metadata` holds labels and annotations, `rest` what else it has."""
     metadata: Object = {"name": name} | ({"namespace": namespace} if namespace else {})
     metadata |= rest.pop("metadata", {})
     metadata["labels"] = PART_OF | metadata.get("labels", {})
@@ -44,7 +43,7 @@ class Container:
     command: Sequence[str] = ()
     env: Mapping[str, str | Object] = field(default_factory=dict[str, "str | Object"])  # a value, or a `valueFrom`
     ports: Mapping[str, int] = field(default_factory=dict[str, int])
-    mounts: Mapping[str, str] = field(default_factory=dict[str, str])  # path → volume, `volume:ro` or `volume/sub`
+    mounts: Mapping[str, str] = field(default_factory=dict[str, str])  # path → volume, or `volume:ro`
     probes: Mapping[str, Object] = field(default_factory=dict[str, Object])
     more: Mapping[str, Any] = field(default_factory=dict[str, Any])
     resources: Mapping[str, str] = field(default_factory=dict[str, str])  # such as `nvidia.com/gpu`
@@ -92,13 +91,9 @@ def pod(
     token: bool = False,
     component: str = "",
     user: int = USER,
-    annotations: Mapping[str, str] | None = None,
     **more: Any,
 ) -> Object:
     """A pod template under the restricted profile; it gets a token only where it talks to the API."""
-    metadata: Object = {"labels": labels(name, component)}
-    if annotations:
-        metadata["annotations"] = dict(annotations)
     security = {
         "runAsNonRoot": True,
         "runAsUser": user,
@@ -117,7 +112,7 @@ def pod(
     }
     if found := list(volumes):
         spec["volumes"] = found
-    return {"metadata": metadata, "spec": spec}
+    return {"metadata": {"labels": labels(name, component)}, "spec": spec}
 
 
 def empty(name: str, size: str, **more: Any) -> Object:
@@ -135,17 +130,24 @@ def from_secrets(name: str, *sources: Object) -> Object:
     return {"name": name, "projected": {"defaultMode": 0o440, "sources": [{"secret": each} for each in sources]}}
 
 
-def http_probes(port: str, *, start_seconds: int = 120, ready: str = "/ready") -> dict[str, Object]:
+def http_probes(port: str, *, ready: str = "/ready") -> dict[str, Object]:
     """Start, then readiness and liveness, of what has `/health` and `/ready`."""
 
     def get(path: str, **rest: int) -> Object:
         return {"httpGet": {"path": path, "port": port}, "timeoutSeconds": 5, **rest}
 
     return {
-        "startupProbe": get("/health", periodSeconds=2, failureThreshold=max(1, start_seconds // 2)),
+        "startupProbe": get("/health", periodSeconds=2, failureThreshold=60),
         "readinessProbe": get(ready, periodSeconds=5, failureThreshold=3),
         "livenessProbe": get("/health", periodSeconds=10, failureThreshold=6),
     }
+
+
+def space(name: str) -> Object:
+    """A namespace whose pods are held to the restricted profile."""
+    modes = ("enforce", "audit", "warn")
+    restricted = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in modes}
+    return made("Namespace", "v1", name, metadata={"labels": restricted})
 
 
 def account(name: str, namespace: str) -> Object:

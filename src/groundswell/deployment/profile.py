@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from groundswell.core.errors import ConfigError
 from groundswell.core.records import Record
+from groundswell.deployment import names
 from groundswell.deployment.graph import Addresses, Node, Others, Port, public
 from groundswell.deployment.placement import Gpu, NodeClass
 
@@ -88,7 +89,7 @@ class Profile(Record):
     database: Literal["cnpg", "statefulset"] = Field(default="statefulset", description="How ours runs.")
     storage_class: str = Field(default="", description="Empty: the cluster's default one.")
     storage: dict[str, str] = Field(default={}, description="Sizes of volumes, where the default does not fit.")
-    dns: tuple[str, ...] = ("kube-dns", "node-local", "openshift")
+    dns: tuple[str, ...] = names.USUAL
     api_server: tuple[str, ...] = Field(default=(), description="Its addresses as blocks; empty: any.")
     monitors: bool = Field(default=False, description="Whether the cluster has the Prometheus operator's kinds.")
     git: tuple[str, ...] = Field(default=(), description="Blocks of Git servers in private networks.")

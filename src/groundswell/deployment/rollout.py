@@ -1,6 +1,7 @@
 """Wave by wave without Argo CD: apply one, wait until it stands, prove it, go on."""
 
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -73,7 +74,5 @@ def _why(kubectl: Kubectl, place: str, name: str) -> str:
 
 
 def _summary(objects: list[Object]) -> str:
-    counts: dict[str, int] = {}
-    for each in objects:
-        counts[each["kind"]] = counts.get(each["kind"], 0) + 1
+    counts = Counter(each["kind"] for each in objects)
     return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))

@@ -199,9 +199,6 @@ def embedded_vectors() -> tuple[Object, Object]:
 def _deployment(found: Service) -> Object:
     name = found.name
     cpu, memory, at_most = SIZES.get(name, EXTENSION)
-    probes = http_probes("http")
-    if name == "gateway":  # without tools it still shows runs, so others' readiness is not its own
-        probes["readinessProbe"] = http_probes("http", ready="/health")["readinessProbe"]
     container = Container(
         name=name,
         image=IMAGE,
@@ -219,7 +216,8 @@ def _deployment(found: Service) -> Object:
             "/run/secrets/groundswell/database": "database:ro",
             **({"/run/secrets/groundswell/gateway": "key:ro"} if name == "gateway" else {}),
         },
-        probes=probes,
+        # without tools the gateway still shows runs, so others' readiness is not its own
+        probes=http_probes("http", ready="/health" if name == "gateway" else "/ready"),
         # Endpoints forget a pod a moment after it is told to end: until then it still answers.
         more={"lifecycle": {"preStop": {"sleep": {"seconds": 5}}}} if name != "agents" else {},
     )
@@ -277,8 +275,12 @@ def _files_of(found: Service) -> list[Object]:
 
 def claim(name: str, namespace: str, profile: Profile, size: str = "8Gi") -> Object:
     """A claim of the profile's storage class and size."""
+    return made("PersistentVolumeClaim", "v1", name, namespace, spec=claimed(profile, name, size))
+
+
+def claimed(profile: Profile, name: str, size: str) -> Object:
+    """What a claim asks for: the profile's storage class, and its size where it names one."""
     spec: Object = {"accessModes": ["ReadWriteOnce"]}
     if profile.storage_class:
         spec["storageClassName"] = profile.storage_class
-    spec["resources"] = {"requests": {"storage": profile.storage.get(name, size)}}
-    return made("PersistentVolumeClaim", "v1", name, namespace, spec=spec)
+    return spec | {"resources": {"requests": {"storage": profile.storage.get(name, size)}}}
