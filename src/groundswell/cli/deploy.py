@@ -62,13 +62,15 @@ def rollout(
     Each is applied, waited for and proven. One that is not proven keeps the next closed, and says by which line.
     """
     invocation = here(context)
-    from groundswell.cli.gates import Gates, profile_of
+    from groundswell.cli.gates import Gates
     from groundswell.deployment import bootstrap as deployment
     from groundswell.deployment import charts
     from groundswell.deployment import rollout as waves
+    from groundswell.waves.plan import profile
 
     found, kubectl = _cluster(folder, name, kubeconfig, cluster_context)
-    gates = Gates(invocation, kubectl, profile_of(folder, name), drills=drills)
+    proven = profile(folder / "clusters" / name / "profile.toml")
+    gates = Gates(invocation, kubectl, proven, drills=drills)
     _agreed(found, kubectl, yes)
     for chart in charts.ours(found.profile):
         aside(f"this profile calls it ours, so it must be there: {chart.line()}")

@@ -5,7 +5,6 @@ import base64
 import contextlib
 import json
 from collections.abc import AsyncGenerator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from groundswell.cli.invocation import Invocation
@@ -14,7 +13,7 @@ from groundswell.core.errors import Unavailable
 
 if TYPE_CHECKING:
     from groundswell.client import Client
-    from groundswell.core.check import Place
+    from groundswell.core.check import Check, Place
     from groundswell.core.records import Profile, Proof
     from groundswell.deployment.kubectl import Kubectl
 
@@ -41,18 +40,14 @@ class Gates:
 
     async def prove(self, wave: int) -> None:
         """Run what can be run now, and go on only where every line that is due passes."""
-        from groundswell.runtime.checks import proof_of
         from groundswell.waves.gating import ASKABLE, due, tried
         from groundswell.waves.plan import plan
+        from groundswell.waves.verifying import verified
 
         ledger = plan()
-        checks = sorted(tried(ledger, wave), key=lambda each: each.drill)
+        checks = tried(ledger, wave)
         async with self._asked(inside=wave >= ASKABLE) as (client, place):
-            for check in checks:
-                proof = await proof_of(check, client, place, drills=self.drills)
-                self.proofs[check.name] = proof
-                if proof.status in ("fail", "unknown"):
-                    aside(f"{styled(proof.status, 'bad')} {check.name}: {proof.message}")
+            self.proofs |= await verified(client, place, checks, drills=self.drills, tell=_told)
         found = due(ledger, self.profile, wave, self.proofs, checks)
         say(f"wave {wave}: {len(found.passed)} lines are proven")
         for reason, lines in found.unproven.items():
@@ -77,6 +72,11 @@ class Gates:
         drills = {"stores": lambda: asyncio.to_thread(restarted, self.kubectl)}
         async with forwarded(self.kubectl) as url, Client(url, await asyncio.to_thread(key, self.kubectl)) as client:
             yield client, Place(self.profile, material, drills)
+
+
+def _told(check: "Check", proof: "Proof | None") -> None:
+    if proof is not None and proof.status in ("fail", "unknown"):
+        aside(f"{styled(proof.status, 'bad')} {check.name}: {proof.message}")
 
 
 def samples(kubectl: "Kubectl") -> dict[str, str]:
@@ -124,10 +124,3 @@ async def forwarded(kubectl: "Kubectl") -> AsyncGenerator[str]:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         await process.wait()
-
-
-def profile_of(folder: Path, name: str) -> "Profile":
-    """Which lines a cluster must prove."""
-    from groundswell.waves.plan import profile
-
-    return profile(folder / "clusters" / name / "profile.toml")

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from groundswell.waves.proofs import Shelf
 
 STYLES: dict[str, Style] = {"pass": "good", "fail": "bad", "unknown": "bad", "skip": "dim", "deferred": "dim"}
-SIGNS = {"==": "=", "<=": "≤", ">=": "≥", "<": "<", ">": ">"}
 COLUMNS = 80
 ProfileOption = Annotated[
     Path | None, typer.Option("--profile", metavar="FILE", help="The place's profile.toml; by default a laptop's.")
@@ -90,7 +89,7 @@ async def _verified(
     from groundswell.core.records import Subject
     from groundswell.runtime import drills as laptop
     from groundswell.waves.plan import profile
-    from groundswell.waves.verifying import reported, stored, verified, with_kept
+    from groundswell.waves.verifying import checks_of, reported, stored, verified, with_kept
 
     place_profile = profile(file)
     started = datetime.now(UTC)
@@ -102,7 +101,7 @@ async def _verified(
         breakable = laptop.drills(invocation.loaded(), data, lambda: _answering(client)) if local else {}
         place = Place(place_profile, material, breakable)
         shelf = shelf_of(invocation) if local else None
-        made = await verified(client, place, ledger, waves, drills=drills, tell=_told)
+        made = await verified(client, place, checks_of(ledger, waves), drills=drills, tell=_told)
     report = reported(ledger, subject, place, waves, started, with_kept(shelf, subject, made))
     if shelf is not None:
         stored(shelf, ledger, report)
@@ -173,8 +172,7 @@ def show(
 
     open_ = {gate.wave: gate for gate in gates(ledger, found)}
     for number in waves:
-        wave = next(each for each in ledger.waves if each.number == number)
-        gate = open_[number]
+        wave, gate = ledger.wave(number), open_[number]
         state = styled("open" if gate.open else "closed", "good" if gate.open else "bad")
         say(f"{styled(f'{number}  {wave.title}', 'bold')}  {state}, {gate.passed} of {gate.owed} required lines")
         if not gate.open and gate.passed == gate.owed:
@@ -227,6 +225,8 @@ def measured(verdict: "LineVerdict", ledger: "Plan", proofs: Mapping[str, "Proof
 
 def _figure(measures: Sequence["Measure"]) -> str:
     """The first figure that something is asked of."""
+    from groundswell.core.records.waves import SIGNS
+
     held = [each for each in measures if each.threshold is not None]
     if not held:
         return ""

@@ -43,7 +43,7 @@ def waves(
         _publish(invocation, html, profile)
         return
     while True:
-        rows, _, _ = asyncio.run(_standing(invocation, profile))
+        _, rows, _, _ = asyncio.run(_standing(invocation, profile))
         if watch and width() is not None:
             print(CLEAR, end="")
         if as_json:
@@ -55,11 +55,11 @@ def waves(
         asyncio.run(asyncio.sleep(LOOK_SECONDS))
 
 
-Found = tuple[list["Standing"], dict[str, "Proof"], "Subject | None"]
+Found = tuple["Profile", list["Standing"], dict[str, "Proof"], "Subject | None"]
 
 
 async def _standing(invocation: Invocation, file: Path | None) -> Found:
-    """The rows, what stands behind them, and about what; without a platform what was proven is all there is."""
+    """Place, rows, what stands behind them, and about what; without a platform what was proven is all there is."""
     from groundswell.core.check import Place
     from groundswell.core.records import Subject
     from groundswell.waves.plan import plan, profile
@@ -81,7 +81,7 @@ async def _standing(invocation: Invocation, file: Path | None) -> Found:
     for name in shelf.unreadable():
         aside(f"{name} in {shelf.folder} cannot be read: what it proved is unknown", "bad")
     told = told or {wave.number: ("", health) for wave in plan().waves}
-    return standings(plan(), place.profile, proofs, told), proofs, subject
+    return place.profile, standings(plan(), place.profile, proofs, told), proofs, subject
 
 
 def show(rows: list["Standing"], now: datetime) -> None:
@@ -130,11 +130,10 @@ def _plain(row: "Standing") -> dict[str, Any]:
 
 
 def _publish(invocation: Invocation, file: Path, profile_file: Path | None) -> None:
-    from groundswell.waves.plan import plan, profile
+    from groundswell.waves.plan import plan
     from groundswell.waves.report import Report, page
 
-    rows, proofs, subject = asyncio.run(_standing(invocation, profile_file))
-    place: Profile = profile(profile_file)
+    place, rows, proofs, subject = asyncio.run(_standing(invocation, profile_file))
     hidden = [str(invocation.data().root.absolute()), str(Path.home())]
     made = Report(plan(), place, rows, proofs, shelf_of(invocation).history(), subject, datetime.now(UTC), hidden)
     file.write_text(page(made), encoding="utf-8")

@@ -112,6 +112,11 @@ async def ours(platform: Client, place: Place, kind: str) -> list[dict[str, Any]
     return [each for each in await objects(platform, place, kind) if each.get("namespace") in NAMESPACES]
 
 
+async def is_back(platform: Client, place: Place) -> None:
+    """Nothing to put back by hand: who was killed is started again. Wait until it answers."""
+    await platform.ready()
+
+
 @contextlib.asynccontextmanager
 async def scratch_collection(platform: Client, place: Place) -> AsyncGenerator[str]:
     """A collection of the packaged pages, gone again afterwards."""

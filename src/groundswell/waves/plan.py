@@ -25,6 +25,10 @@ class Plan:
     waves: tuple[Wave, ...]
     lines: tuple[Line, ...]
 
+    def wave(self, number: int) -> Wave:
+        """One wave, which is there."""
+        return next(wave for wave in self.waves if wave.number == number)
+
     def of(self, wave: int | None) -> list[Line]:
         """The lines of a wave; of None, the completion criteria."""
         return [line for line in self.lines if line.wave == wave]

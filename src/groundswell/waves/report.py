@@ -8,13 +8,12 @@ from pathlib import Path
 
 import groundswell
 from groundswell.core.records import Line, LineVerdict, Measure, Profile, Proof, Subject
-from groundswell.core.records.waves import Figure
+from groundswell.core.records.waves import SIGNS, Figure
 from groundswell.waves.ledger import verdicts
 from groundswell.waves.plan import Plan
 from groundswell.waves.proofs import Entry
 from groundswell.waves.standing import Standing
 
-SIGNS = {"==": "=", "<=": "≤", ">=": "≥", "<": "<", ">": ">"}
 PARTS = (("checklist", "Validation checklist"), ("deliverable", "Deliverables"), ("component", "Components"))
 DOTS = 40
 

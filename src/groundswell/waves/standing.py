@@ -38,14 +38,13 @@ def standings(
 def _standing(
     ledger: Plan, gate: Gate, found: Mapping[str, LineVerdict], proofs: Mapping[str, Proof], told: tuple[str, str]
 ) -> Standing:
-    wave = next(each for each in ledger.waves if each.number == gate.wave)
     lines = [line for line in ledger.of(gate.wave) if found[line.id].required and found[line.id].status == "pass"]
     counted = [proofs[name] for line in lines for name in line.checks if name in proofs and proofs[name].ended]
     counted = [proof for proof in counted if proof.status == "pass"]
     oldest = min((proof.ended for proof in counted if proof.ended), default=None)
     expires = min((proof.expires for proof in counted if proof.expires), default=None)
     sync, health = told if told[0] or gate.owed else ("", "")  # where nothing is owed nobody's health says anything
-    return Standing(wave, sync, health, gate, oldest, expires, _next(gate))
+    return Standing(ledger.wave(gate.wave), sync, health, gate, oldest, expires, _next(gate))
 
 
 def _next(gate: Gate) -> str:

@@ -1,6 +1,6 @@
 """One verification: which checks run, what they found, and what is kept of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from groundswell.client import Client
@@ -25,11 +25,11 @@ def checks_of(ledger: Plan, waves: Sequence[int]) -> list[Check]:
 
 
 async def verified(
-    platform: Client, place: Place, ledger: Plan, waves: Sequence[int], *, drills: bool, tell: Tell
+    platform: Client, place: Place, checks: Iterable[Check], *, drills: bool, tell: Tell
 ) -> dict[str, Proof]:
-    """Run the checks of some waves one after another, so that none disturbs another's figures; drills come last."""
+    """Run checks one after another, so that none disturbs another's figures; drills come last."""
     made: dict[str, Proof] = {}
-    for check in sorted(checks_of(ledger, waves), key=lambda each: each.drill):
+    for check in sorted(checks, key=lambda each: each.drill):
         tell(check, None)
         made[check.name] = await proof_of(check, platform, place, drills=drills)
         tell(check, made[check.name])

@@ -5,7 +5,7 @@ import secrets
 from groundswell.client import Client
 from groundswell.core.check import Place, check, failed, judged, measure, seen
 from groundswell.core.records import Proof
-from groundswell.waves.acting import NAMESPACES, PROBE, asked, called, ours, scratch_collection, value
+from groundswell.waves.acting import NAMESPACES, PROBE, asked, called, is_back, ours, scratch_collection, value
 
 QUESTION, BEARER = "What does a night in summer cost?", "harbour-fees.md"
 FULL = 0.8  # of a limit
@@ -63,12 +63,7 @@ async def database_answers(platform: Client) -> Proof:
     )
 
 
-async def _is_back(platform: Client, place: Place) -> None:
-    """Nothing to put back by hand: who was killed is started again. Wait until it answers."""
-    await platform.ready()
-
-
-@check(proves="w1.persistence", drill=True, undo=_is_back, hours=7 * 24, seconds=180)
+@check(proves="w1.persistence", drill=True, undo=is_back, hours=7 * 24, seconds=180)
 async def what_was_written_survives_a_restart(platform: Client, place: Place) -> Proof:
     """Write a run and a collection, kill what stores them, and read both again."""
     drill = place.drills.get("stores")

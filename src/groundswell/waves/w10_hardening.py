@@ -8,19 +8,14 @@ from groundswell.client import Client
 from groundswell.core.check import Drill, Place, check, failed, judged, measure, seen
 from groundswell.core.errors import GroundswellError
 from groundswell.core.records import NewRun, Proof, Run
-from groundswell.waves.acting import PROBE
+from groundswell.waves.acting import PROBE, is_back
 
 KILLS = 3
 BETWEEN = 5  # acknowledged runs before each kill
 SECONDS = 60.0
 
 
-async def _is_back(platform: Client, place: Place) -> None:
-    """Nothing to put back by hand: who was killed is started again. Wait until it answers."""
-    await platform.ready()
-
-
-@check(proves="w10.no-loss", drill=True, undo=_is_back, hours=7 * 24, seconds=300)
+@check(proves="w10.no-loss", drill=True, undo=is_back, hours=7 * 24, seconds=300)
 async def acknowledged_runs_survive_kills(platform: Client, place: Place) -> Proof:
     """Start runs while the stores are killed three times: each that was acknowledged is there, and ends."""
     drill = place.drills.get("stores")

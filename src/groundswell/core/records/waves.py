@@ -17,6 +17,7 @@ LineStatus = Literal["pass", "fail", "unknown", "skip", "deferred"]
 Part = Literal["checklist", "deliverable", "component", "completion"]
 Figure = bool | int | float | str
 Relation = Literal["==", "<=", ">=", "<", ">"]
+SIGNS: dict[Relation, str] = {"==": "=", "<=": "≤", ">=": "≥", "<": "<", ">": ">"}  # for people
 
 
 class Measure(Record):
