@@ -101,7 +101,7 @@ def waited(folder: str, seconds: float) -> str:
     """Says when it began, and, if it gets so far, when it ended."""
     LOGS["folder"] = Path(folder)
     write_line("waits.log", f"began {os.getpid()}")
-    time.sleep(seconds)
+    time.sleep(seconds)  # a program that gives way to nobody: only the end of its process ends it
     write_line("waits.log", f"ended {os.getpid()}")
     return "waited"
 
