@@ -12,8 +12,9 @@ from groundswell.backends.databases.api_keys import ApiKeys
 from groundswell.core.settings import load
 from groundswell.runtime import discovery
 from groundswell.runtime.platform import Running
-from services.issuer import AUDIENCE, Issuer, issuing
+from services.issuer import AUDIENCE, Issuer
 from services.serving import served
+from small_server import running
 from write_path import trial
 
 SHARING = """
@@ -26,8 +27,8 @@ sources = {{kubernetes = "{dump}"}}
 @pytest.fixture(scope="session")
 def issuer() -> Iterator[Issuer]:
     """Whom the platform trusts to name callers."""
-    with issuing() as running:
-        yield running
+    with running(Issuer()) as trusted:
+        yield trusted
 
 
 @pytest.fixture(scope="session")

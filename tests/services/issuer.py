@@ -3,28 +3,24 @@
 import base64
 import hmac
 import json
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from joserfc import jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
+from small_server import Answering, SmallServer
+
 AUDIENCE = "groundswell"
 Key = RSAKey | ECKey | OKPKey
 
 
-class Issuer(ThreadingHTTPServer):
+class Issuer(SmallServer):
     """Serves its description and its public keys, and signs tokens."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.url = f"http://127.0.0.1:{self.server_port}/realm"
+        super().__init__(_Handler)
+        self.url += "/realm"
         self.named = self.url  # as it calls itself
         self.keys: dict[str, Key] = {"one": RSAKey.generate_key(2048), "two": ECKey.generate_key("P-256")}
         self.shown: list[dict[str, Any]] = []  # more keys than it signs with
@@ -46,7 +42,7 @@ class Issuer(ThreadingHTTPServer):
         self.keys = {kid: RSAKey.generate_key(2048)}
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Answering):
     server: Issuer  # type: ignore[assignment]
 
     def do_GET(self) -> None:
@@ -57,26 +53,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/keys":
             keys = [{**key.as_dict(private=False), "kid": kid} for kid, key in self.server.keys.items()]
             body = {"keys": [*keys, *self.server.shown, {"kty": "PQ", "kid": "future"}, "no key"]}
-        data = json.dumps(body).encode()
-        self.send_response(503 if self.server.is_away else 200 if body else 404)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: Any) -> None: ...
-
-
-@contextmanager
-def issuing() -> Iterator[Issuer]:
-    """An issuer while it runs."""
-    with Issuer() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+        self.answer(503 if self.server.is_away else 200 if body else 404, body)
 
 
 def shared(secret: bytes, token: str, kid: str) -> str:

@@ -1,9 +1,8 @@
 """A caller who may see one namespace learns nothing of another: with it or without it, every answer is the same."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ from groundswell.backends.kube.access_review import Answers, Reviews, Subject
 from groundswell.backends.kube.bounds import Bounds
 from groundswell.backends.kube.clusters import Dump, Live, opened
 from groundswell.core.errors import Denied, GroundswellError
+from small_server import Answering, SmallServer, running
 
 SICK = {"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "restarts": 6, "ready": False, "last": {"exitCode": 1}}
 SHOP = Bounds(("shop", "shop-*"), ())
@@ -61,20 +61,18 @@ def dumped(folder: Path, *namespaces: str) -> str:
     return f"dump:{folder}/dump"
 
 
-class Api(ThreadingHTTPServer):
+class Api(SmallServer):
     """A small API server that keeps to namespaces, and answers SubjectAccessReviews from `rights`."""
 
-    daemon_threads = True
-
     def __init__(self, *namespaces: str) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.lists = lists(*namespaces)
         self.rights: set[tuple[str, str, str]] | None = set()  # user or group, resource, namespace; None: it is broken
         self.reviews: list[Object] = []
         self.seen: list[str] = []
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Answering):
     server: Api  # type: ignore[assignment]
 
     def do_GET(self) -> None:
@@ -82,51 +80,30 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.seen.append(path)
         parts = path.strip("/").split("/")
         if parts[-1] == "log":
-            self._answer(200, f"ERROR {parts[3]} broke\n")
+            self.answer(200, f"ERROR {parts[3]} broke\n")
             return
         items = self.server.lists.get(parts[-1], [])
         if "namespaces" in parts[:-1]:
             items = [each for each in items if each["metadata"].get("namespace") == parts[-2]]
-        self._answer(200, {"kind": "List", "metadata": {}, "items": items})
+        self.answer(200, {"kind": "List", "metadata": {}, "items": items})
 
     def do_POST(self) -> None:
         spec = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["spec"]
         self.server.reviews.append(spec)
         if self.server.rights is None:
-            self._answer(500, {"message": "broken"})
+            self.answer(500, {"message": "broken"})
             return
         asked = spec["resourceAttributes"]
         what = "/".join(asked[key] for key in ("resource", "subresource") if key in asked)
         names = [spec["user"], *spec["groups"]]
         allowed = any((name, what, asked.get("namespace", "")) in self.server.rights for name in names)
-        self._answer(201, {"status": {"allowed": allowed}})
-
-    def _answer(self, status: int, body: Any) -> None:
-        data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: Any) -> None: ...
+        self.answer(201, {"status": {"allowed": allowed}})
 
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Api]]:
-    running: list[tuple[Api, threading.Thread]] = []
-
-    def start(*namespaces: str) -> Api:
-        server = Api(*namespaces)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        running.append((server, thread))
-        return server
-
-    yield start
-    for server, thread in running:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with ExitStack() as started:
+        yield lambda *namespaces: started.enter_context(running(Api(*namespaces)))
 
 
 def source(api: Api, folder: Path) -> str:
@@ -134,7 +111,7 @@ def source(api: Api, folder: Path) -> str:
     folder.mkdir(exist_ok=True)
     config = {
         "current-context": "x",
-        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{api.server_port}"}}],
+        "clusters": [{"name": "c", "cluster": {"server": api.url}}],
         "users": [{"name": "u", "user": {"token": "t"}}],
         "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u", "namespace": "default"}}],
     }

@@ -2,9 +2,7 @@
 
 import json
 import socket
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -16,6 +14,7 @@ from agents.observability.dumps import event, log, node, pod
 from groundswell.backends.kube import live as reading
 from groundswell.backends.kube.clusters import Live, opened
 from groundswell.core.errors import Denied, GroundswellError, NotFound, ToolFailed, Unavailable
+from small_server import Answering, SmallServer, running
 
 NAME = "shop-5d4f-x"
 SICK = {"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "restarts": 6, "ready": False, "last": {"exitCode": 1}}
@@ -28,13 +27,11 @@ class Here:
         return function(*arguments)
 
 
-class Api(ThreadingHTTPServer):
+class Api(SmallServer):
     """A small API server; `forbidden` are the plurals that may not be listed in all namespaces."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.lists: dict[str, list[dict[str, Any]]] = {"nodes": [node()], "pods": [], "events": []}
         self.logs: dict[str, str] = {}
         self.forbidden: set[str] = set()
@@ -42,7 +39,7 @@ class Api(ThreadingHTTPServer):
         self.page = 500
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Answering):
     server: Api  # type: ignore[assignment]
 
     def do_GET(self) -> None:
@@ -51,39 +48,26 @@ class _Handler(BaseHTTPRequestHandler):
         plural = url.path.rpartition("/")[2]
         self.server.seen.append(f"{self.command} {url.path}")
         if url.path == "/version":
-            self._answer(200, {"gitVersion": "v1.35.0"})
+            self.answer(200, {"gitVersion": "v1.35.0"})
         elif plural == "log":
             key = f"{url.path.split('/')[-2]} {asked.get('previous')}"
             text = self.server.logs.get(key)
-            self._answer(200 if text is not None else 400, text if text is not None else {"message": "no log"})
+            self.answer(200 if text is not None else 400, text if text is not None else {"message": "no log"})
         elif plural in self.server.forbidden and "/namespaces/" not in url.path:
-            self._answer(403, {"message": f"{plural} is forbidden: User cannot list resource"})
+            self.answer(403, {"message": f"{plural} is forbidden: User cannot list resource"})
         elif plural in self.server.lists:
             items, start = self.server.lists[plural], int(asked.get("continue", 0))
             end = start + self.server.page
             metadata = {"continue": str(end)} if end < len(items) else {}
-            self._answer(200, {"kind": "List", "metadata": metadata, "items": items[start:end]})
+            self.answer(200, {"kind": "List", "metadata": metadata, "items": items[start:end]})
         else:
-            self._answer(404, {"message": "the server could not find the requested resource"})
-
-    def _answer(self, status: int, body: Any) -> None:
-        data = body.encode() if isinstance(body, str) else json.dumps(body, separators=(",", ":")).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: Any) -> None: ...
+            self.answer(404, {"message": "the server could not find the requested resource"})
 
 
 @pytest.fixture
 def api() -> Iterator[Api]:
-    with Api() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with running(Api()) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def kubeconfig(folder: Path, server: str) -> str:
@@ -107,7 +91,7 @@ async def test_a_cluster_is_read_page_by_page_with_the_logs_of_what_is_in_troubl
     api.lists["pods"] = [pod(f"shop-5d4f-{number}") for number in range(4)] + [pod(NAME, **SICK)]
     api.lists["events"] = [event("Pod", NAME, "BackOff", "Back-off restarting")]
     api.logs = {f"{NAME} false": "ERROR it broke", f"{NAME} true": "ERROR it broke before"}
-    cluster = live(kubeconfig(tmp_path, f"http://127.0.0.1:{api.server_port}"))
+    cluster = live(kubeconfig(tmp_path, api.url))
     pack = await cluster.evidence(("shop",))
     await cluster.close()
     assert pack.origin == f"kubeconfig:{tmp_path}/config#x"
@@ -121,7 +105,7 @@ async def test_a_cluster_is_read_page_by_page_with_the_logs_of_what_is_in_troubl
 async def test_what_may_not_be_listed_everywhere_is_listed_where_it_may(api: Api, tmp_path: Path) -> None:
     api.lists["pods"] = [pod(NAME)]
     api.forbidden = {"pods", "nodes"}
-    cluster = live(kubeconfig(tmp_path, f"http://127.0.0.1:{api.server_port}"))
+    cluster = live(kubeconfig(tmp_path, api.url))
     pack = await cluster.evidence()
     await cluster.close()
     assert [(each.kind, each.namespaces) for each in pack.listed if each.kind == "Pod"] == [("Pod", ("demo",))]
@@ -132,7 +116,7 @@ async def test_single_objects_lists_events_and_logs_are_there_for_the_asking(api
     api.lists["pods"] = [pod(NAME, **SICK)]
     api.lists["events"] = [event("Pod", NAME, "BackOff", "Back-off restarting")]
     api.logs = {f"{NAME} false": log("one")}
-    cluster = live(kubeconfig(tmp_path, f"http://127.0.0.1:{api.server_port}"))
+    cluster = live(kubeconfig(tmp_path, api.url))
     assert [(row.name, row.status) for row in await cluster.objects("po")] == [(NAME, "CrashLoopBackOff, 0/1 ready")]
     assert "exitCode: 1" in (await cluster.object("pod", "demo", NAME)).text
     assert "BackOff" in (await cluster.events("demo", "back-off"))[0].text
@@ -176,7 +160,7 @@ async def test_of_a_cluster_of_five_thousand_pods_the_sick_one_is_told_in_a_smal
     api: Api, tmp_path: Path
 ) -> None:
     api.lists["pods"] = [*(pod(f"shop-5d4f-{number}") for number in range(4_999)), pod(NAME, **SICK)]
-    cluster = live(kubeconfig(tmp_path, f"http://127.0.0.1:{api.server_port}"))
+    cluster = live(kubeconfig(tmp_path, api.url))
     pack = await cluster.evidence()
     await cluster.close()
     assert f"k8s:demo/Pod/{NAME}" in {each.source for each in pack.objects}
