@@ -104,7 +104,7 @@ def waiting(world: World, *reasons: str) -> Iterator[Ended]:
     """Containers that wait for some reasons."""
     for pod in world.all("Pod"):
         if counts(world, pod):
-            for container, is_init in all_containers(pod):
+            for container, is_init in all_containers(pod.data):
                 if container.get("state") == "waiting" and container.get("reason") in reasons:
                     yield Ended(pod, world.owner(pod), container, is_init)
 
@@ -114,7 +114,7 @@ def ended(world: World) -> Iterator[Ended]:
     for pod in world.all("Pod"):
         if not counts(world, pod):
             continue
-        for container, is_init in all_containers(pod):
+        for container, is_init in all_containers(pod.data):
             if _ends(world, pod, container, is_init):
                 yield Ended(pod, world.owner(pod), container, is_init)
 
@@ -202,7 +202,7 @@ def upstream_of(pod: Thing) -> set[Ref]:
         ):
             if volume.get(key):
                 found.add(Ref(kind, namespace, str(volume[key])))
-    for container, _ in all_containers(pod):
+    for container, _ in all_containers(pod.data):
         for text in (*of(container, "env").values(), *(container.get("envFrom") or ())):
             match = re.match(r"(?:from )?(secret|configMap) (\S+)", str(text))
             if match:

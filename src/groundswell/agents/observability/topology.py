@@ -63,7 +63,7 @@ def services_named(world: World, thing: Thing) -> set[Ref]:
 
 
 def _texts(world: World, namespace: str, template: dict[str, Any]) -> Iterator[str]:
-    for container, _ in all_containers(Thing(template, None)):  # type: ignore[arg-type]
+    for container, _ in all_containers(template):
         for value in (
             *of(container, "env").values(),
             *(container.get("args") or ()),

@@ -314,10 +314,10 @@ def number(value: Any) -> int:
     return value if isinstance(value, int) else 0
 
 
-def all_containers(pod: Thing) -> list[tuple[Data, bool]]:
-    """Every container of a pod, and whether it is one that only begins it."""
-    first = [(each, True) for each in rows(pod.data, "initContainers")]
-    return [*first, *((each, False) for each in pod.containers)]
+def all_containers(pod: Data) -> list[tuple[Data, bool]]:
+    """Every container of a pod or of a template of pods, and whether it is one that only begins it."""
+    first = [(each, True) for each in rows(pod, "initContainers")]
+    return [*first, *((each, False) for each in rows(pod, "containers"))]
 
 
 def newest(happenings: Iterable[Happening]) -> Happening | None:

@@ -19,7 +19,7 @@ def find(world: World) -> Iterator[Finding]:
     for pod in world.all("Pod"):
         if not counts(world, pod):
             continue
-        for container, _ in all_containers(pod):
+        for container, _ in all_containers(pod.data):
             last = container if container.get("state") == "terminated" else of(container, "last")
             key = (world.owner(pod), str(container.get("name")))
             if last.get("reason") != "OOMKilled" or key in seen or not _is_now(world, container, last):

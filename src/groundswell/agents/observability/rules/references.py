@@ -41,7 +41,7 @@ def _messages(world: World) -> Iterator[tuple[Thing | None, Ref, str, Quote | No
     for pod in world.all("Pod"):
         if not counts(world, pod) or ready(pod):
             continue
-        for container, _ in all_containers(pod):
+        for container, _ in all_containers(pod.data):
             if container.get("reason") in ("CreateContainerConfigError", "CreateContainerError"):
                 message = str(container.get("message", ""))
                 yield pod, world.owner(pod), message, field_of(pod, message)

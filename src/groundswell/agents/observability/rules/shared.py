@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from groundswell.agents.observability.dependencies import DNS, HOST, Edge, followed
-from groundswell.agents.observability.findings import Finding, field_of, line_of, quoted, statement
+from groundswell.agents.observability.findings import Finding, Quote, field_of, line_of, quoted, statement
 from groundswell.agents.observability.messages import EDGES, THEIRS, Complaint, complaints, persistent
 from groundswell.agents.observability.world import Ref, Thing, World, ready
 
@@ -93,8 +93,8 @@ def _blamed(world: World, thing: Ref, tellers: list[_Told], backing: set[Ref], p
     who = " and ".join([", ".join(shown[:-1]), shown[-1]])
     what = str(thing) if thing.kind != HOST else f"`{thing.name}`"
     says = quoted(first.complaint.quote)
-    quotes = [line_of(first.complaint.line), *(line_of(each.complaint.line) for each in tellers[:_NAMED])]
-    quotes += [quote for each in tellers[:_NAMED] if (quote := field_of(world.by_ref.get(each.about)))]
+    quotes: list[Quote | None] = [line_of(each.complaint.line) for each in (first, *tellers[:_NAMED])]
+    quotes += [field_of(world.by_ref.get(each.about)) for each in tellers[:_NAMED]]
     words = [each.format(what=what, who=who) for each in _SAYS[kind]]
     nodes = _only_on(world, tellers, pods)
     details = []
@@ -103,7 +103,7 @@ def _blamed(world: World, thing: Ref, tellers: list[_Told], backing: set[Ref], p
         details.append(
             statement(f"All those pods are on {nodes.ref}.", field_of(tellers[0].pod, f"node: {nodes.ref.name}"))
         )
-        quotes += [field_of(each.pod, f"node: {nodes.ref.name}") for each in tellers[:_NAMED]]  # type: ignore[misc]
+        quotes += [field_of(each.pod, f"node: {nodes.ref.name}") for each in tellers[:_NAMED]]
     serious = kind in ("certificate", "throttled", "login", *THEIRS)
     where = next(iter(sorted(backing)), first.about)
     return Finding(
