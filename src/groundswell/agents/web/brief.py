@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Container
 from typing import Any
 
 from groundswell.agents import tool_texts
@@ -40,7 +41,7 @@ async def divided(question: str, context: RunContext) -> tuple[list[str], str]:
     """
     most = affordable(context.run.budget)
     views = await views_of(context)
-    writer: Role | None = next((role for role in _WRITERS if role in views), None)
+    writer = writer_of(views)
     if writer is None or context.models is None:
         return [question], "there is no model that writes a brief"
     if most < 2:
@@ -62,6 +63,11 @@ async def divided(question: str, context: RunContext) -> tuple[list[str], str]:
     if not parts:
         return [question], "the brief was none"
     return (parts[:most], "") if len(parts) > 1 else ([question], "")
+
+
+def writer_of(roles: Container[Role]) -> Role | None:
+    """Whose model writes briefs and leads; a small one does not."""
+    return next((role for role in _WRITERS if role in roles), None)
 
 
 def parts_in(text: str, known: str) -> list[str]:

@@ -9,16 +9,16 @@ from groundswell.agents.findings import found_first, heard, is_covered
 from groundswell.agents.loop.graph import views_of
 from groundswell.agents.names import names
 from groundswell.agents.prompt_files import prompt
+from groundswell.agents.web.brief import writer_of
 from groundswell.agents.web.question import asked
 from groundswell.agents.web.research import Section
 from groundswell.agents.words import content
 from groundswell.core.context import RunContext
 from groundswell.core.errors import GroundswellError
-from groundswell.core.records import ChatMessage, ChatRequest, Claim, Role
+from groundswell.core.records import ChatMessage, ChatRequest, Claim
 
 LEAD = 700  # tokens
 _SHOWN = 160  # characters of a part's question
-_ROLES: tuple[Role, ...] = ("planner", "code")
 
 Places = dict[str, list[str]]
 
@@ -58,7 +58,7 @@ def together(
 async def led(question: str, draft: Draft, places: Places, context: RunContext) -> Draft:
     """The draft behind a few sentences that say what its sections come to. Without them, it is what it was."""
     views = await views_of(context)
-    role: Role | None = next((role for role in _ROLES if role in views), None)
+    role = writer_of(views)
     if role is None or context.models is None:
         return draft
     evidences = Evidences([])
