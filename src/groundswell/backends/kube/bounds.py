@@ -32,7 +32,7 @@ class Bounds:
     @property
     def patterns(self) -> bool:
         """Whether names must be matched with those that there are."""
-        return any(mark in name for name in self.namespaces or () for mark in "*?[")
+        return any(_is_pattern(name) for name in self.namespaces or ())
 
     def has(self, namespace: str) -> bool:
         """Whether a namespace may be seen."""
@@ -40,7 +40,7 @@ class Bounds:
 
     def among(self, there: Iterable[str]) -> tuple[str, ...]:
         """The namespaces to look at: those of `there` that may be seen, and all that are granted by name."""
-        named = [name for name in self.namespaces or () if not any(mark in name for mark in "*?[")]
+        named = [name for name in self.namespaces or () if not _is_pattern(name)]
         return tuple(sorted({*named, *(name for name in there if self.has(name))}))
 
     def keeps(self, kind: str, namespace: str, name: str) -> bool:
@@ -101,6 +101,10 @@ class Bounds:
         if not self.may_list(kind):
             hint = f'cluster_objects = ["{kind.name}/NAME"] of the tenant in policy.toml would grant some'
             raise Denied("kind_not_allowed", f"no {kind.plural} are granted", hint)
+
+
+def _is_pattern(name: str) -> bool:
+    return any(mark in name for mark in "*?[")
 
 
 EVERYTHING = Bounds()

@@ -82,8 +82,9 @@ class Dump:
 
     async def object(self, kind: str, namespace: str, name: str) -> Excerpt:
         """One object."""
-        self.bounds.check_object(_kind(kind), namespace, name)
-        return _one(await self._read(_kind(kind)), _kind(kind), namespace, name)
+        asked = _kind(kind)
+        self.bounds.check_object(asked, namespace, name)
+        return _one(await self._read(asked), asked, namespace, name)
 
     async def manifests(self, kind: str, namespace: str = "") -> list[Excerpt]:
         """The objects of a kind, each whole."""
@@ -169,8 +170,10 @@ class Live:
         if kind.name == "Secret":
             raise ToolFailed("no_secrets", "Secrets are never read", "events name a Secret that is missing")
         found = live.Fetched(self.origin, bounds=self.bounds)
-        everywhere = await live.places_of(self.api) if kind.namespaced and not namespace else ("",)
-        for place in (namespace,) if namespace and kind.namespaced else everywhere:
+        places = ("",)
+        if kind.namespaced:
+            places = (namespace,) if namespace else await live.places_of(self.api)
+        for place in places:
             await self.api.reviewed(verb, kind, place, name)
             async for body, _ in self.api.pages(kind, place):
                 found.pages.append((kind.name, body))

@@ -152,10 +152,11 @@ async def fetched(api: Api, *, seconds: float, progress: Callable[[str, int, int
     async def one(kind: Kind) -> None:
         nonlocal done
         async with slots:
-            if not api.bounds.may_list(kind):
+            if api.bounds.may_list(kind):
+                for place in places if kind.namespaced else ("",):
+                    await _list(api, kind, found, until, place)
+            else:
                 found.blind.append(Blind(what=kind.name, why="it is not granted to this tenant"))
-            for place in places if kind.namespaced else ("",):
-                await _list(api, kind, found, until, place)
         done += 1
         progress("listing", done, len(wanted))
 
@@ -176,9 +177,7 @@ async def places_of(api: Api) -> tuple[str, ...]:
     return bounds.among(there)
 
 
-async def _list(api: Api, kind: Kind, found: Fetched, until: float, namespace: str = "") -> None:
-    if not api.bounds.may_list(kind):
-        return
+async def _list(api: Api, kind: Kind, found: Fetched, until: float, namespace: str) -> None:
     while True:
         try:
             await api.reviewed("list", kind, namespace)

@@ -86,17 +86,19 @@ def event_of(item: Object) -> Object:
 def wanted_logs(seen: Seen, about: Sequence[str] = ()) -> list[Wanted]:
     """The pods whose logs say most: named ones, those in trouble, what named ones speak of, some of each owner's."""
     pods = seen.items.get("Pod", [])
-    near = [pod for pod in pods if _is_about(pod, about)]
-    named = {word for pod in near for word in _spoken_of(pod)} if len(near) < len(pods) else set[str]()
+    near = [_is_about(pod, about) for pod in pods]
+    named: set[str] = set()
+    if not all(near):
+        named.update(word for pod, is_near in zip(pods, near, strict=True) if is_near for word in _spoken_of(pod))
     taken: Counter[str] = Counter()
     ranked: list[tuple[int, Wanted]] = []
-    for pod in pods:
+    for pod, is_near in zip(pods, near, strict=True):
         containers = mappings(pod.get("initContainers")) + mappings(pod.get("containers"))
         names = tuple(text(each.get("name")) for each in containers)
         restarted = tuple(text(each.get("name")) for each in containers if each.get("restarts"))
         owner = f"{pod.get('namespace')}/{pod.get('owner', pod.get('name'))}"
         taken[owner] += 1
-        is_near, well = any(pod is each for each in near), healthy_pod(pod)
+        well = healthy_pod(pod)
         if not well:
             rank = 0 if is_near else 1
         elif taken[owner] > (ALIKE if len(pods) <= MANY else 1):
