@@ -6,8 +6,8 @@ from typing import Any
 
 import promql_parser
 
-from groundswell.backends.prometheus.guard import parsed, quoted
-from groundswell.core.errors import Denied, ToolFailed
+from groundswell.backends.prometheus.guard import matchers_of, operator_of, parsed, quoted
+from groundswell.core.errors import Denied
 
 _UNSEEN = frozenset({"info"})  # read series that no selector of the query names
 _TAIL = re.compile(r"(?: offset -?[0-9a-z]+| @ (?:-?[0-9.]+|start\(\)|end\(\)))*$")
@@ -36,13 +36,7 @@ def bounded(query: str, labels: Mapping[str, Sequence[str]]) -> str:
 
 
 def _narrowed(selector: Any, more: Sequence[str]) -> Any:
-    if selector.matchers.or_matchers:
-        raise ToolFailed("bad_promql", "a selector may not say `or`", "join two selectors: a or b")
-    operators = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
-    matchers = [
-        f"{quoted(each.name)}{operators[str(each.op).rpartition('.')[2]]}{quoted(each.value)}"
-        for each in selector.matchers.matchers
-    ]
+    matchers = [f"{quoted(each.name)}{operator_of(each)}{quoted(each.value)}" for each in matchers_of(selector)]
     tail = _TAIL.search(selector.prettify())
     return parsed(f"{selector.name or ''}{{{', '.join([*matchers, *more])}}}{tail.group() if tail else ''}")
 

@@ -68,19 +68,25 @@ def _walk(node: Any, visit: Any) -> None:
 
 def _named(selector: Any) -> str:
     """A selector by itself. One that names neither a metric nor a label's whole value would read everything."""
-    if selector.matchers.or_matchers:  # a dialect of others: Prometheus knows no `or` in there
-        raise ToolFailed("bad_promql", "a selector may not say `or`", "join two selectors: a or b")
-    matchers = [f"{each.name}{_operator(each.op)}{quoted(each.value)}" for each in selector.matchers.matchers]
-    is_bound = selector.name or any(_operator(each.op) == "=" and each.value for each in selector.matchers.matchers)
+    found = matchers_of(selector)
+    matchers = [f"{each.name}{operator_of(each)}{quoted(each.value)}" for each in found]
+    is_bound = selector.name or any(operator_of(each) == "=" and each.value for each in found)
     if not is_bound:
         hint = 'name a metric, or a label\'s whole value: {namespace="shop"}'
         raise ToolFailed("unbounded_promql", "a selector of this query would read every series there is", hint)
     return f"{selector.name or ''}{{{', '.join(matchers)}}}" if matchers else str(selector.name)
 
 
-def _operator(operator: Any) -> str:
-    name = str(operator).rpartition(".")[2]
-    return {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}.get(name, "=")
+def matchers_of(selector: Any) -> list[Any]:
+    """What a selector asks of its series. Raises ToolFailed for one that says `or`."""
+    if selector.matchers.or_matchers:  # a dialect of others: Prometheus knows no `or` in there
+        raise ToolFailed("bad_promql", "a selector may not say `or`", "join two selectors: a or b")
+    return list(selector.matchers.matchers)
+
+
+def operator_of(matcher: Any) -> str:
+    """A matcher's operator as PromQL writes it."""
+    return {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}[str(matcher.op).rpartition(".")[2]]
 
 
 def quoted(value: str) -> str:
