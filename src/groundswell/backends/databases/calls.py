@@ -24,6 +24,11 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def name_of(task: str, kind: str, request_digest: str, n: int) -> str:
+    """A call's name, in events and for people; `decisions.NAMED` is the same in SQL."""
+    return f"{task}/{kind}/{request_digest[:16]}/{n}"
+
+
 @dataclass(frozen=True)
 class Place:
     """Which call of which run this is: the key of its row, and its idempotency key."""
@@ -41,7 +46,7 @@ class Place:
     @property
     def fact(self) -> str:
         """The call's name, the same on every attempt."""
-        return f"{self.ask.task}/{self.ask.kind}/{self.request_digest[:16]}/{self.ask.n}"
+        return name_of(self.ask.task, self.ask.kind, self.request_digest, self.ask.n)
 
     @property
     def key(self) -> tuple[str, str, str, str, int]:
@@ -159,7 +164,7 @@ class Journal:
         facts: list[Fact] = []
         for row in await (await connection.execute(sql, values)).fetchall():
             digest = row["request_digest"]
-            call = f"{place.ask.task}/{place.ask.kind}/{digest[:16]}/{place.ask.n}"
+            call = name_of(place.ask.task, place.ask.kind, digest, place.ask.n)
             body = Approval(call=call, tool=place.ask.kind, state="denied", digest=digest, reason=CHANGED)
             facts.append(Fact(key=f"{call}/void", body=body))
         return facts
@@ -287,7 +292,7 @@ class Journal:
         found: list[dict[str, Any]] = []
         for row in await self.database.rows(sql, tenant, run):
             result = _standing(row).result
-            call = f"{row['task']}/{row['kind']}/{row['request_digest'][:16]}/{row['n']}"
+            call = name_of(row["task"], row["kind"], row["request_digest"], row["n"])
             values = {"call": call, "tool": row["kind"], "state": row["state"], "attempt": row["attempt"]}
             dumped = result.model_dump(mode="json") if result else None
             found.append({**values, "arguments": row["arguments"], "result": dumped})

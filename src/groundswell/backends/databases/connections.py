@@ -10,7 +10,7 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from groundswell.core.errors import Conflict, GroundswellError, Invalid, Unavailable
+from groundswell.core.errors import Conflict, GroundswellError, Invalid, NotFound, Unavailable
 from groundswell.core.records import Fact
 
 APPEND = "SELECT append(%s, %s, %s::jsonb)"
@@ -168,6 +168,11 @@ async def append(connection: psycopg.AsyncConnection[Any], run: str, epoch: int 
         if error.sqlstate == EPOCH_OVER:
             raise EpochOver(run) from error
         raise
+
+
+def no_run(run: str) -> NotFound:
+    """What a person is told of a run that their tenant does not have."""
+    return NotFound("no_run", f"there is no run {run}", "groundswell runs list")
 
 
 def ended(run: str) -> Conflict:

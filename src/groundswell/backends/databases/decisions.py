@@ -4,7 +4,7 @@ from typing import Any
 
 from psycopg.rows import DictRow
 
-from groundswell.backends.databases.connections import Connection, Database, append, ended
+from groundswell.backends.databases.connections import Connection, Database, append, ended, no_run
 from groundswell.backends.databases.runs import conclude
 from groundswell.core.errors import Conflict, NotFound
 from groundswell.core.records import ENDED, CallState, Choice, Decision, Fact, PendingCall, Problem
@@ -13,6 +13,8 @@ from groundswell.core.records.events import Answered, Approval, RunChanged
 DOUBTED = "state = 'unknown' AND decision = ''"
 EXPIRED_AT_ONCE = 100
 NAMED = "c.task || '/' || c.kind || '/' || left(c.request_digest, 16) || '/' || c.n"
+SHOWN_OF = f"c.*, r.agent, {NAMED} AS call, c.begun AS asked"
+ASKED_ABOUT = "(c.expires IS NOT NULL OR c.note <> '')"
 # what a call's state must be for a choice, and what it is then
 CHOICES: dict[Choice, tuple[CallState, CallState]] = {
     "approve": ("asked", "approved"),
@@ -31,14 +33,14 @@ class Decisions:
 
     async def of_run(self, tenant: str, run: str) -> list[PendingCall]:
         """The calls of a run that a person was asked about, decided or not."""
-        sql = f"""SELECT c.*, r.agent, {NAMED} AS call, c.begun AS asked FROM calls c JOIN runs r ON r.id = c.run
-                  WHERE c.tenant = %s AND c.run = %s AND (c.expires IS NOT NULL OR c.note <> '')
+        sql = f"""SELECT {SHOWN_OF} FROM calls c JOIN runs r ON r.id = c.run
+                  WHERE c.tenant = %s AND c.run = %s AND {ASKED_ABOUT}
                   ORDER BY c.begun, c.task, c.kind, c.n"""
         return [_pending(row) for row in await self.database.rows(sql, tenant, run)]
 
     async def open(self, tenant: str, limit: int = 200) -> list[PendingCall]:
         """All that waits in a tenant, oldest first."""
-        sql = f"""SELECT c.*, r.agent, {NAMED} AS call, c.begun AS asked FROM calls c JOIN runs r ON r.id = c.run
+        sql = f"""SELECT {SHOWN_OF} FROM calls c JOIN runs r ON r.id = c.run
                   WHERE c.tenant = %s AND (c.state = 'asked' OR c.{DOUBTED}) AND r.ended IS NULL
                     AND c.state IN ('asked', 'unknown')
                   ORDER BY c.begun LIMIT %s"""
@@ -111,13 +113,12 @@ class Decisions:
         sql = "SELECT id, status, epoch FROM runs WHERE tenant = %s AND id = %s FOR UPDATE"
         row = await (await connection.execute(sql, (tenant, run))).fetchone()
         if row is None:
-            raise NotFound("no_run", f"there is no run {run}", "groundswell runs list")
+            raise no_run(run)
         return row
 
     async def _call(self, connection: Connection, tenant: str, run: str, decision: Decision) -> DictRow:
-        sql = f"""SELECT c.*, r.agent, {NAMED} AS call, c.begun AS asked, c.expires < clock_timestamp() AS expired
-                  FROM calls c JOIN runs r ON r.id = c.run
-                  WHERE c.tenant = %s AND c.run = %s AND {NAMED} = %s AND (c.expires IS NOT NULL OR c.note <> '')"""
+        sql = f"""SELECT {SHOWN_OF}, c.expires < clock_timestamp() AS expired FROM calls c JOIN runs r ON r.id = c.run
+                  WHERE c.tenant = %s AND c.run = %s AND {NAMED} = %s AND {ASKED_ABOUT}"""
         row = await (await connection.execute(sql, (tenant, run, decision.call))).fetchone()
         if row is None:
             hint = f"GET /v1/runs/{run}/approvals shows those there are"

@@ -2,9 +2,8 @@
 
 from psycopg.types.json import Jsonb
 
-from groundswell.backends.databases.connections import Database, append
+from groundswell.backends.databases.connections import Database, append, no_run
 from groundswell.backends.databases.runs import Accepted, as_run, conclude
-from groundswell.core.errors import NotFound
 from groundswell.core.records import Fact, Run
 from groundswell.core.records.events import Answered, Routed, RunChanged
 
@@ -50,7 +49,7 @@ class Relays:
         async with self.database.transaction() as connection:
             sql = "SELECT id FROM runs WHERE tenant = %s AND id = %s AND call ? 'model'"
             if await (await connection.execute(sql, (tenant, run))).fetchone() is None:
-                raise NotFound("no_run", f"there is no run {run}", "groundswell runs list")
+                raise no_run(run)
             await append(connection, run, EPOCH, facts)
             await conclude(connection, tenant, run, ending)
             await connection.execute("DELETE FROM workers WHERE id = %s", (f"relay-{run}",))

@@ -9,9 +9,9 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from groundswell.backends.databases.connections import Connection, Database
+from groundswell.backends.databases.connections import Connection, Database, no_run
 from groundswell.backends.databases.runs import title_of
-from groundswell.core.errors import Conflict, NotFound
+from groundswell.core.errors import Conflict
 from groundswell.core.records import ENDED, Message, PrunedPart
 
 # below PostgreSQL's look for deadlocks: of two that wait for each other it is always the pruner that gives way
@@ -82,7 +82,7 @@ class RetentionStore:
             sql = "SELECT thread, status FROM runs WHERE tenant = %s AND id = %s FOR UPDATE"
             row = await (await connection.execute(sql, (tenant, run))).fetchone()
             if row is None:
-                raise NotFound("no_run", f"there is no run {run}", "groundswell runs list")
+                raise no_run(run)
             if row["status"] not in ENDED:
                 hint = f"cancel it first: groundswell runs cancel {run}"
                 raise Conflict("run_open", f"run {run} is {row['status']}", hint)

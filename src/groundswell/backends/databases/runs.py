@@ -11,7 +11,7 @@ from typing import Any
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from groundswell.backends.databases.connections import Connection, Database, append, ended
+from groundswell.backends.databases.connections import Connection, Database, append, ended, no_run
 from groundswell.core.errors import Conflict, Invalid, LimitReached, NotFound
 from groundswell.core.records import ENDED, Answer, Fact, Limits, Message, NewRun, Problem, Route, Run, Thread, Turn
 from groundswell.core.records.events import Answered, Denial, Routed, RunChanged
@@ -136,7 +136,7 @@ class RunStore:
         """A run of this tenant; raises NotFound."""
         row = await self.database.row("SELECT * FROM runs WHERE tenant = %s AND id = %s", tenant, run)
         if row is None:
-            raise NotFound("no_run", f"there is no run {run}", "groundswell runs list")
+            raise no_run(run)
         return as_run(row)
 
     async def listed(
@@ -218,7 +218,7 @@ class RunStore:
         sql = "SELECT status, cancelling FROM runs WHERE tenant = %s AND id = %s FOR UPDATE"
         row = await (await connection.execute(sql, (tenant, run))).fetchone()
         if row is None:
-            raise NotFound("no_run", f"there is no run {run}", "groundswell runs list")
+            raise no_run(run)
         if row["status"] in ENDED:
             raise ended(run)
         if row["cancelling"]:
