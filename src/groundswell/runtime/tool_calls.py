@@ -56,7 +56,7 @@ class Repos(Protocol):
         """What a source leads to, links followed."""
         ...
 
-    def workspace(self, source: str, *, granted: bool) -> AbstractAsyncContextManager[Workspace]:
+    def workspace(self, source: str, *, tenant: str, granted: bool) -> AbstractAsyncContextManager[Workspace]:
         """The commit of a repository, to change."""
         ...
 
@@ -144,7 +144,8 @@ class CallContext:
         """The commit of the run's repository, to change; what is made on the way is removed when the call is over."""
         source = self._repo_source()
         stack = AsyncExitStack()
-        opening = self.outside.repos.workspace(source, granted=source in self.scope.granted)
+        granted = source in self.scope.granted
+        opening = self.outside.repos.workspace(source, tenant=self.tenant, granted=granted)
         workspace = await stack.enter_async_context(opening)
         self.closers.append(stack.aclose)
         self.origin = f"{source}@{workspace.base[:12]}"

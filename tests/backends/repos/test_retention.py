@@ -36,6 +36,16 @@ async def test_a_clone_that_nobody_opens_is_deleted_and_comes_back(tmp_path: Pat
     await repositories.close()
 
 
+async def test_what_is_read_and_what_is_changed_is_one_clone_of_the_tenant(tmp_path: Path, store, workers) -> None:
+    origin, cache = make_repository(tmp_path / "project", {"a.py": "def f(): ...\n"}), tmp_path / "cache"
+    repositories = Repositories(cache=cache, workers=workers, store=store, clone=CloneLimits(file_urls=True))
+    repo = await repositories.open(f"file://{origin}", tenant="acme")
+    async with repositories.workspace(f"file://{origin}", tenant="acme") as work:
+        assert repo.revision == work.base[:12]
+    assert [clone.parent for clone in cache.rglob("*.git")] == [cache / "clones" / "acme"]
+    await repositories.close()
+
+
 async def test_an_index_that_nobody_uses_goes_with_its_vectors(tmp_path: Path, workers, database_url: str) -> None:
     folder = make_repository(tmp_path / "project", {"a.py": "def f(): ...\n"})
     database = Database(database_url, role="tools", size=2)

@@ -103,9 +103,11 @@ class Repositories:
         """What a source leads to: of a folder, the repository that it lies in, links followed. Raises NotFound."""
         return await asyncio.to_thread(located, source)
 
-    def workspace(self, source: str, *, granted: bool = False) -> AbstractAsyncContextManager[GitWorkspace]:
+    def workspace(
+        self, source: str, *, tenant: str, granted: bool = False
+    ) -> AbstractAsyncContextManager[GitWorkspace]:
         """The commit of a repository, to change."""
-        return workspace(source, self._cache, self._clone, granted=granted)
+        return workspace(source, self._clones(tenant), self._clone, granted=granted)
 
     async def embedded(self, source: str, *, tenant: str) -> None:
         """Wait until a repository that was opened has all its dense vectors."""
@@ -137,6 +139,10 @@ class Repositories:
             await _stopped(known)
         self._known.clear()
 
+    def _clones(self, tenant: str) -> Path:
+        """A clone is its tenant's own: that it is there already tells nobody else that somebody has it."""
+        return self._cache / "clones" / tenant
+
     async def _open(self, key: tuple[str, str, bool], listeners: Sequence[Tell]) -> IndexedRepo:
         tenant, source, granted = key
 
@@ -144,8 +150,7 @@ class Repositories:
             for listener in listeners:
                 listener(stage, done, total)
 
-        # a clone is its tenant's own: that it is there already tells nobody else that somebody has it
-        tree = await open_tree(source, self._cache / "clones" / tenant, self._clone, granted=granted)
+        tree = await open_tree(source, self._clones(tenant), self._clone, granted=granted)
         repo = self._ids[tenant, source] = identity(tree)
         async with self._locks.setdefault((tenant, repo), asyncio.Lock()):
             known = await self._current(tree, tenant, repo, tell)
