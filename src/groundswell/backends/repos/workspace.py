@@ -166,26 +166,17 @@ class GitWorkspace:
 
     async def _patched(self, env: Mapping[str, str], patch: str, base: str) -> str:
         """The tree of the commit with a patch; nothing is taken that Git would take only in part."""
-        if len(patch.encode("utf-8", "surrogatepass")) > _LONGEST:
+        given = patch.encode("utf-8", "surrogatepass")
+        if len(given) > _LONGEST:
             raise ToolFailed("patch_too_long", f"a patch may have {_LONGEST:,} bytes", "Make several.")
         await self._git(env, "read-tree", base)
         try:
-            await self._git(
-                env,
-                "apply",
-                "--cached",
-                "--check",
-                "--whitespace=nowarn",
-                "-",
-                given=patch.encode("utf-8", "surrogatepass"),
-            )
+            await self._git(env, "apply", "--cached", "--check", "--whitespace=nowarn", "-", given=given)
         except ToolFailed as error:
             hint = "Make the patch with diff_make, and pass it on as it is."
             message = f"this patch does not apply to {base[:12]}: {error.message}"
             raise ToolFailed("patch_does_not_apply", message, hint) from error
-        await self._git(
-            env, "apply", "--cached", "--whitespace=nowarn", "-", given=patch.encode("utf-8", "surrogatepass")
-        )
+        await self._git(env, "apply", "--cached", "--whitespace=nowarn", "-", given=given)
         return await self._text(env, "write-tree")
 
     async def _proved(self, patch: str, tree: str) -> None:
