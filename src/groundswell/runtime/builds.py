@@ -3,13 +3,12 @@
 import hashlib
 import inspect
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 import groundswell.agents
 from groundswell.core.agent import Agent
+from groundswell.runtime.base import VERSION
 
-VERSION = version("groundswell")
 FOLDER = Path(groundswell.agents.__path__[0])
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from groundswell.core.errors import GroundswellError
+from langgraph.errors import GraphRecursionError
+
+from groundswell.core.errors import Denied, GroundswellError, LimitReached
 from groundswell.core.records import Answer, Problem, Run, ToolResult
 from groundswell.core.records.events import Answered
 
@@ -18,6 +20,20 @@ def ending_of(state: Mapping[str, Any], *, direct: bool) -> Answered:
         return Answered(status="failed", reason=result.status, error=problem)
     answer = Answer.model_validate(state.get("answer") or {})
     return Answered(status="succeeded", answer=answer, mode=state.get("mode", "L3"))
+
+
+def ending_by(error: Exception, run: Run) -> Answered:
+    """The end of a run that an error stopped; what is no error of ours is its agent's code that broke."""
+    if isinstance(error, GraphRecursionError):
+        return exhausted("steps", run)
+    if isinstance(error, LimitReached):
+        return exhausted(error.code.removeprefix("budget_"), run)
+    if isinstance(error, Denied):
+        return failed("denied", error)
+    if isinstance(error, GroundswellError):
+        return failed(error.code, error)
+    message = f"agent {run.agent!r} failed: {type(error).__name__}"
+    return failed("agent_crashed", GroundswellError("agent_crashed", message, "the log has the traceback"))
 
 
 def exhausted(limit: str, run: Run) -> Answered:

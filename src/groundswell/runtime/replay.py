@@ -15,14 +15,13 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.config import get_config
-from langgraph.errors import GraphRecursionError
 from langgraph.runtime import get_runtime
 
 from groundswell.backends.databases.calls import digest_of
 from groundswell.backends.databases.saver import Supersteps
 from groundswell.core.agent import Agent
 from groundswell.core.context import RunContext
-from groundswell.core.errors import Denied, GroundswellError, Invalid, LimitReached, NotFound, Unavailable
+from groundswell.core.errors import Invalid, NotFound, Unavailable
 from groundswell.core.records import (
     ChatReply,
     ChatRequest,
@@ -38,12 +37,12 @@ from groundswell.core.records import (
 from groundswell.core.records.calls import path_of
 from groundswell.core.records.events import Answered
 from groundswell.runtime.builds import build_of
-from groundswell.runtime.endings import ending_of, exhausted, failed
+from groundswell.runtime.endings import ending_by, ending_of
 from groundswell.runtime.model_calls import KIND
 from groundswell.runtime.results import value_in
 from groundswell.runtime.run_file import RunFile
 from groundswell.runtime.run_models import VIEWS, reply_in
-from groundswell.runtime.worker import one_call_graph, said_before
+from groundswell.runtime.worker import execution_of, one_call_graph, said_before
 
 T = TypeVar("T")
 ENDED_FROM_OUTSIDE = frozenset({"cancelled", "exhausted", "failed"})  # such a run may end in the midst of anything
@@ -160,8 +159,7 @@ class _Playback:
         info = get_runtime().execution_info
         assert info is not None
         digest = digest_of(arguments)
-        execution = (info.task_id, info.node_attempt, info.node_first_attempt_time)
-        made = self.made.setdefault(execution, defaultdict(itertools.count))
+        made = self.made.setdefault(execution_of(info), defaultdict(itertools.count))
         n = next(made[kind if effect else (kind, digest)])
         path = path_of(info.checkpoint_ns)
         call = self._recorded(info.task_id, path, (kind, digest, n))
@@ -273,19 +271,10 @@ async def _ended(graph: Any, context: RunContext, call: dict[str, Any] | None) -
         moved = graph.copy({"checkpointer": CountingSaver(run.budget.steps)})
         # a task of its own: what stops it is no Exception, and must not be taken for the end of the program
         state = await asyncio.create_task(_moved(moved, given, config, context))
-    except GraphRecursionError:
-        return exhausted("steps", run)
-    except LimitReached as error:
-        return exhausted(error.code.removeprefix("budget_"), run)
-    except Denied as error:
-        return failed("denied", error)
     except Unavailable:
         return None
-    except GroundswellError as error:
-        return failed(error.code, error)
     except Exception as error:  # noqa: BLE001  # an agent's code, as in a worker
-        message = f"agent {run.agent!r} failed: {type(error).__name__}"
-        return failed("agent_crashed", GroundswellError("agent_crashed", message, "the log has the traceback"))
+        return ending_by(error, run)
     if state is None or "__interrupt__" in state:
         return None
     return ending_of(state, direct=call is not None)

@@ -8,7 +8,7 @@ from groundswell.backends.databases.evidence import EvidenceStore
 from groundswell.backends.databases.runs import RunStore
 from groundswell.core.errors import Conflict
 from groundswell.core.records import ENDED, Event, Run, ToolSpec
-from groundswell.runtime.builds import VERSION
+from groundswell.runtime.base import VERSION
 from groundswell.runtime.run_file import Head, RunFile
 
 

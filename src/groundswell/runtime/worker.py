@@ -24,14 +24,15 @@ from groundswell.backends.databases.saver import RunSaver, Supersteps
 from groundswell.backends.peers import Peer
 from groundswell.core.agent import Agent
 from groundswell.core.context import RunContext
-from groundswell.core.errors import Conflict, Denied, GroundswellError, LimitReached, NotFound, Unavailable
+from groundswell.core.errors import Conflict, GroundswellError, NotFound, Unavailable
 from groundswell.core.records import Answer, Answered, Ask, Evidence, Run, ToolResult, ToolSpec, Turn
 from groundswell.core.records.events import Answered as Ending
 from groundswell.core.settings import PolicyFile
 from groundswell.core.tool import Tool
 from groundswell.runtime import telemetry
-from groundswell.runtime.builds import VERSION, build_of
-from groundswell.runtime.endings import ending_of, exhausted, failed
+from groundswell.runtime.base import VERSION
+from groundswell.runtime.builds import build_of
+from groundswell.runtime.endings import ending_by, ending_of, exhausted, failed
 from groundswell.runtime.grants import offered
 from groundswell.runtime.keys import Keys, WorkerToken
 from groundswell.runtime.results import value_in
@@ -138,7 +139,7 @@ class Work:
         self, peer: Peer, path: str, kind: str, arguments: dict[str, Any], known_by: Any, *, effect: bool = False
     ) -> ToolResult:
         info = self._begun()
-        execution = self.executions[_execution(info)]
+        execution = self.executions[execution_of(info)]
         digest = digest_of(known_by)
         n = next(execution.made[kind if effect else (kind, digest)])
         if self.lease.epoch > 1:  # this may be a step that ran before: its replies need no asking
@@ -186,13 +187,14 @@ class Work:
         """The execution under way; what a failed try of the same node stated is forgotten."""
         info = get_runtime().execution_info
         assert info is not None
-        if _execution(info) not in self.executions:
+        if execution_of(info) not in self.executions:
             self.saver.forget(info.task_id)
-            self.executions[_execution(info)] = Execution()
+            self.executions[execution_of(info)] = Execution()
         return info
 
 
-def _execution(info: ExecutionInfo) -> tuple[str, int, float | None]:
+def execution_of(info: ExecutionInfo) -> tuple[str, int, float | None]:
+    """Which try of which task this is: each counts its calls by itself."""
     return info.task_id, info.node_attempt, info.node_first_attempt_time
 
 
@@ -247,6 +249,7 @@ class Worker:
         self.leases = Leases(database, name, lease_seconds, self._build)
         self.journal, self.evidence, self.runs = Journal(database), EvidenceStore(database), RunStore(database)
         self.graphs: dict[str, Any] = {}
+        self.builds: dict[str, str] = {}
         self.held: dict[str, asyncio.Task[None]] = {}
         self.cancelling: set[str] = set()  # runs held here that their caller has asked to stop
         self.draining = False
@@ -254,7 +257,11 @@ class Worker:
 
     def _build(self, name: str) -> str:
         agent = self.agents.get(name)
-        return build_of(agent) if agent else VERSION
+        if agent is None:
+            return VERSION
+        if name not in self.builds:  # looked up with every claim, and it reads files
+            self.builds[name] = build_of(agent)
+        return self.builds[name]
 
     async def serve(self) -> None:
         """Work until cancelled; then what is held is left to others at once."""
@@ -336,24 +343,17 @@ class Worker:
                 return await self._moved(lease)
         except TimeoutError:
             return exhausted("seconds", lease.run)
-        except GraphRecursionError:
-            return exhausted("steps", lease.run)
-        except LimitReached as error:
-            return exhausted(error.code.removeprefix("budget_"), lease.run)
         except asyncio.CancelledError:
             if lease.run.id in self.cancelling:
                 return Ending(status="cancelled")
             raise  # the worker stops: its runs go to others
         except (EpochOver, Unavailable):
             raise
-        except Denied as error:
-            return failed("denied", error)
-        except GroundswellError as error:
-            return failed(error.code, error)
+        except (GraphRecursionError, GroundswellError) as error:
+            return ending_by(error, lease.run)
         except Exception as error:  # noqa: BLE001  # an agent's code: whatever it raises, its run ends and says so
             telemetry.failed_extension("agent", lease.run.agent, error)
-            message = f"agent {lease.run.agent!r} failed: {type(error).__name__}"
-            return failed("agent_crashed", GroundswellError("agent_crashed", message, "the log has the traceback"))
+            return ending_by(error, lease.run)
 
     async def _moved(self, lease: Lease) -> Ending | None:
         run = lease.run
