@@ -59,6 +59,14 @@ def _address(host: str) -> str:
         return ""
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host is an IP address of this machine's own; a name is none."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def port_of(url: str) -> int:
     """The port of a URL that `host_of` could read; 0 where its scheme names none."""
     parts = urlsplit(url)

@@ -1,7 +1,6 @@
 """Who is at the gateway: the local key, an API key, or, on loopback of a laptop, the person at the machine."""
 
 import hmac
-import ipaddress
 from typing import get_args
 from urllib.parse import urlsplit
 
@@ -10,15 +9,16 @@ from fastapi import Request
 from groundswell.backends.databases.api_keys import PREFIX, ApiKeys
 from groundswell.backends.identity.issuer import Issuer
 from groundswell.core.errors import Denied, Unauthenticated
+from groundswell.core.hosts import is_loopback
 from groundswell.core.settings import CallerScope
 from groundswell.runtime.base import Base
+from groundswell.runtime.door import LOOPBACK_NAMES
 from groundswell.runtime.keys import CallerToken
 from groundswell.runtime.oidc_callers import caller_of, issuer_of
 from groundswell.runtime.service import bearer
 
 LOCAL = "local"  # what a key of the person at this machine may carry: their own reach, on this machine alone
 SCOPES = (*get_args(CallerScope), LOCAL)  # `admin`: keys of other tenants, and which tenants there are
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Authentication:
@@ -51,7 +51,7 @@ class Authentication:
         if key is None:
             hint = "create one: groundswell keys create NAME"
             raise Unauthenticated("unknown_key", "this key is not known, or was revoked", hint)
-        here = LOCAL in key.scopes and self.base.keyless and _is_loopback(request.client.host if request.client else "")
+        here = LOCAL in key.scopes and self.base.keyless and is_loopback(request.client.host if request.client else "")
         return CallerToken(key.caller, key.tenant, key.scopes, local=here)
 
     async def _by_token(self, issuer: Issuer, text: str) -> CallerToken:
@@ -70,7 +70,7 @@ class Authentication:
         The name guards against DNS rebinding, the origin against pages that post to localhost.
         """
         host = request.client.host if request.client else ""
-        if not _is_loopback(host):
+        if not is_loopback(host):
             bearer(request)
         if _hostname(f"//{request.headers.get('host', '')}") not in LOOPBACK_NAMES:
             raise Denied("foreign_host", "without a key this answers only under a loopback name", "use 127.0.0.1")
@@ -80,13 +80,6 @@ class Authentication:
         if foreign or request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             raise Denied("foreign_origin", "a page of another origin may not use this without a key")
         return self._local()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _hostname(url: str) -> str:

@@ -4,7 +4,6 @@ A browser on this machine lets every page it shows ask loopback. The `Host` tell
 machine (DNS rebinding), `Origin` and `Sec-Fetch-Site` tell another page. No answer allows another origin to read it.
 """
 
-import ipaddress
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -12,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from groundswell.core.errors import Denied, GroundswellError, Unauthenticated
-from groundswell.core.hosts import compared
+from groundswell.core.hosts import compared, is_loopback
 from groundswell.runtime.base import Base
 from groundswell.runtime.service import problem
 
@@ -51,13 +50,14 @@ def refused(scope: Scope, base: Base) -> GroundswellError | None:
     headers = Headers(scope=scope)
     gateway = base.settings.gateway
     peer = scope["client"][0] if scope.get("client") else ""
-    if _is_loopback(gateway.host) or (base.keyless and _is_loopback(peer)):
+    at_home = base.keyless and is_loopback(peer)
+    if gateway.host == "localhost" or is_loopback(gateway.host) or at_home:
         refusal = _misnamed(headers.getlist("host"), gateway.hosts)
         if refusal is not None:
             return refusal
     if "authorization" in headers:
         return None  # a page of another origin cannot send one: that takes a preflight, which nothing answers
-    if base.keyless and _is_loopback(peer) and any(name in headers for name in _PASSED_ON):
+    if at_home and any(name in headers for name in _PASSED_ON):
         return Unauthenticated("no_key", "what a proxy passes on needs a key", "groundswell keys create NAME")
     if _is_foreign(headers) and not _is_link(scope, headers):
         return Denied("foreign_origin", "a page of another origin may not use this", "use a key, from a program")
@@ -99,12 +99,3 @@ def _host(header: str) -> str:
         return compared(urlsplit(f"//{header}").hostname or "") if "@" not in header else ""
     except ValueError:
         return ""
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -18,7 +18,7 @@ import httpcore2
 
 from groundswell.backends.egress.addresses import Address, why_not_public
 from groundswell.core.errors import Denied, GroundswellError, NotFound, Unavailable
-from groundswell.core.hosts import authority, compared
+from groundswell.core.hosts import authority, compared, is_loopback
 
 Place = tuple[str, int]
 Resolve = Callable[[str, int], Awaitable[list[Address]]]
@@ -150,12 +150,7 @@ def _bad_port(host: str, port: int) -> Denied:
 
 
 def _is_this_machine(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return host == "localhost" or host.endswith(".localhost") or is_loopback(host)
 
 
 def _is_within(host: str, entry: str) -> bool:
