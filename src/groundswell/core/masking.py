@@ -4,7 +4,7 @@ A card number is 13 to 19 digits, in groups or not, that begin as a card's do an
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 Personal = Literal["email", "card"]
@@ -31,8 +31,8 @@ def mask_value(value: Any, what: Collection[Personal]) -> Any:
         return mask(value, what)
     if isinstance(value, Mapping):
         return {mask_value(key, what): mask_value(held, what) for key, held in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
-        return type(value)(mask_value(held, what) for held in value) if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return type(value)(mask_value(held, what) for held in value)
     return value
 
 

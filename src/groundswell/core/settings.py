@@ -9,7 +9,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeGuard, get_args, get_origin
@@ -28,6 +28,12 @@ ModelRole = Literal["planner", "code", "small", "embed"]
 CallerScope = Literal["runs", "keys", "approve", "prune", "admin"]
 # of asymmetric keys alone: with a shared secret whoever checks tokens could make them
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519", "EdDSA"]
+
+
+def _check_tenants(names: Iterable[str]) -> None:
+    for name in names:
+        if not re.fullmatch(TENANT, name):
+            raise ValueError(f"{name!r} is no name of a tenant: lower-case letters, digits and `-`, at most 31")
 
 
 class Section(BaseModel):
@@ -136,9 +142,7 @@ class Oidc(Section):
     @field_validator("tenants")
     @classmethod
     def _tenants(cls, value: dict[str, str]) -> dict[str, str]:
-        for name in value.values():
-            if not re.fullmatch(TENANT, name):
-                raise ValueError(f"{name!r} is no name of a tenant: lower-case letters, digits and `-`, at most 31")
+        _check_tenants(value.values())
         return value
 
     @model_validator(mode="after")
@@ -361,9 +365,7 @@ class PolicyFile(Record):
     @field_validator("tenants")
     @classmethod
     def _named(cls, value: dict[str, TenantPolicy]) -> dict[str, TenantPolicy]:
-        for name in value:
-            if not re.fullmatch(TENANT, name):
-                raise ValueError(f"{name!r} is no name of a tenant: lower-case letters, digits and `-`, at most 31")
+        _check_tenants(value)
         return value
 
 

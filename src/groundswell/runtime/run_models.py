@@ -11,8 +11,8 @@ from groundswell.core.errors import Invalid, Unauthenticated, Unavailable
 from groundswell.core.records import ChatReply, ChatRequest, ModelView, Role, ToolResult
 from groundswell.runtime.model_calls import KIND
 
-# what a request is refused for by a model that answers: the node may ask otherwise
 VIEWS = "models"  # the note
+# what a request is refused for by a model that answers: the node may ask otherwise
 OTHERWISE = frozenset({"context_too_long", "tools_unsupported", "form_unsupported", "model_rejected"})
 Ask = Callable[[str, dict[str, object], dict[str, object]], Awaitable[ToolResult]]
 

@@ -300,13 +300,9 @@ class ToolCalls:
 
         One that is to be changed must be writable where it leads to.
         """
-        changed = scope.sources.get(tool.changes, "") if tool is not None and tool.changes is not None else ""
-        if (
-            tool
-            and tool.changes
-            and changed
-            and (refusal := await self._unwritable(place, tool.changes, changed, grant))
-        ):
+        kind = tool.changes if tool else None
+        changed = scope.sources.get(kind, "") if kind else ""
+        if kind and changed and (refusal := await self._unwritable(place, kind, changed, grant)):
             return refusal
         pages = scope.sources.get("pages", "")
         if pages.startswith("path:") and pages not in scope.granted:
