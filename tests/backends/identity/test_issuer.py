@@ -12,15 +12,16 @@ from joserfc.jwk import RSAKey
 from groundswell.backends.identity.issuer import FETCHES, FRESH_SECONDS, KEPT_SECONDS, WINDOW_SECONDS, Issuer, Trust
 from groundswell.core.errors import GroundswellError, Unauthenticated, Unavailable
 from services import issuer as fake
-from services.issuer import AUDIENCE, issuing, shared
+from services.issuer import AUDIENCE, shared
+from small_server import running
 
 NOW = int(time.time())
 
 
 @pytest.fixture
 def server() -> Iterator[fake.Issuer]:
-    with issuing() as running:
-        yield running
+    with running(fake.Issuer()) as issuer:
+        yield issuer
 
 
 class Clock:
@@ -176,7 +177,7 @@ async def test_an_issuer_that_calls_itself_otherwise_is_not_trusted(ours: Issuer
 async def test_an_issuer_that_is_not_there_is_said_to_be_away():
     issuer = Issuer(Trust("http://127.0.0.1:9/realm", AUDIENCE, ("RS256",)))
     key = RSAKey.generate_key(2048)
-    with issuing() as server:
+    with running(fake.Issuer()) as server:
         text = server.token("x", key=key, iss="http://127.0.0.1:9/realm")
     assert await refused(issuer, text) == "issuer_away"
     await issuer.close()
