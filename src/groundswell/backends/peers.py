@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx2
 
+from groundswell.backends.unix_sockets import unix_transport
 from groundswell.core.errors import Unavailable, from_problem
 
 CONNECTIONS = 128
@@ -19,7 +20,7 @@ class Peer:
         limits = httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=16)
         socket = url.removeprefix("unix:") if url.startswith("unix:") else None
         self.client = httpx2.AsyncClient(
-            transport=httpx2.AsyncHTTPTransport(uds=socket, limits=limits),
+            transport=unix_transport(socket, limits) if socket else httpx2.AsyncHTTPTransport(limits=limits),
             base_url=f"http://{name}" if socket else url,
             timeout=httpx2.Timeout(None, connect=5.0),
             trust_env=False,
