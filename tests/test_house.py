@@ -25,6 +25,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 OF_ONE_MACHINE = re.compile(r"/(?:root|home|work|tmp|Users)/\w")
 REGISTRIES = re.compile(r"pypi\.org|pythonhosted\.org|npmjs\.|registry\.yarnpkg")
 PROMISED = {  # module → the dependency that is or brings it
+    "anyio": "httpx2",
     "httpcore2": "httpx2",
     "langchain_core": "langgraph",
     "opentelemetry": "opentelemetry-sdk",
