@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 import time
-import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -182,7 +181,7 @@ def worker_main(folder: Path, url: str, lease: float, crash: str, rule: str, clo
         await database.open()
         services = Services(base.peer("router"), base.peer("tools"), base.peer("models"))
         worker = Worker(
-            uuid.uuid4().hex[:8],
+            f"worker-{os.getpid()}",
             database,
             services,
             base.keys,
@@ -192,10 +191,9 @@ def worker_main(folder: Path, url: str, lease: float, crash: str, rule: str, clo
         )
         if rule == "without_takeover":  # the dead look alive
             worker.leases.seconds = 1e6
-        await worker.leases.beat()
-        loop = asyncio.get_running_loop()
         serving = asyncio.create_task(worker.serve())
-        loop.add_signal_handler(signal.SIGTERM, serving.cancel)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
+        await worker.leases.beat()
         with contextlib.suppress(asyncio.CancelledError):
             await serving
         await database.close()

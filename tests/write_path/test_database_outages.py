@@ -12,9 +12,9 @@ import pytest
 
 from groundswell.backends.databases.embedded import ROLE, EmbeddedPostgres
 from groundswell.backends.databases.migrations import migrate
-from write_path.test_every_process import checked, configured, material
+from write_path.test_every_process import configured, material
 from write_path.test_faults import faults
-from write_path.whole import Asker, Whole
+from write_path.whole import Asker, Whole, checked
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 

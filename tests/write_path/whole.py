@@ -66,6 +66,11 @@ class Whole(Platform):
         part.write_text(str(process.pid))
         part.replace(self.folder / "pids" / name)
 
+    def works(self, name: str) -> bool:
+        """Whether a worker has begun, and hears what it is asked."""
+        sql = "SELECT FROM workers WHERE id = %s AND alive_until > clock_timestamp()"
+        return bool(self.rows(sql, f"worker-{self.alive[name].pid}"))
+
     def _answers(self) -> bool:
         with socket.socket() as tried:
             return tried.connect_ex(("127.0.0.1", self.port)) == 0
@@ -100,7 +105,7 @@ class Asker(threading.Thread):
         super().__init__(daemon=True)
         self.url, self.requests, self.patience = url, requests, patience
         self.key = uuid.uuid4().hex
-        self.accepted: list[str] = []
+        self.accepted: dict[int, str] = {}  # by the place of the request
         self.seen: dict[str, list[tuple[int, str]]] = {}
         self.failed: list[str] = []
 
@@ -120,11 +125,11 @@ class Asker(threading.Thread):
                 run = await client.start(request, idempotency_key=f"{self.key}-{number}")
                 break
             except GroundswellError as error:
-                if time.monotonic() > end or error.status not in (500, 502, 503):
+                if time.monotonic() > end or error.status != 503:
                     self.failed.append(f"{error.code}: {error.message}")
                     return
                 await asyncio.sleep(0.05)
-        self.accepted.append(run.id)
+        self.accepted[number] = run.id
         seen = self.seen.setdefault(run.id, [])
         try:
             async for event in client.follow(run.id):
@@ -160,6 +165,17 @@ def made(platform: Platform, run: str) -> dict[str, Any]:
 def wrong_numbers(seen: list[tuple[int, str]], stored: list[tuple[int, str]], last: int) -> bool:
     """Whether an event was lost, doubled or renumbered, in the table or on the way."""
     return seen != stored or [number for number, _ in stored] != list(range(1, last + 1))
+
+
+def checked(platform: Platform, askers: list[Asker], each: int) -> None:
+    """All that was accepted has succeeded, and was told without gap or double."""
+    for asker in askers:
+        assert asker.failed == []
+        assert len(asker.accepted) == len(set(asker.accepted.values())) == each
+        for run in asker.accepted.values():
+            row = platform.rows("SELECT status, last_event FROM runs WHERE id = %s", run)[0]
+            assert row["status"] == "succeeded"
+            assert not wrong_numbers(asker.seen[run], told(platform, run), row["last_event"])
 
 
 def quiet(process: BaseProcess, seconds: float = 10) -> int | None:
