@@ -4,7 +4,7 @@ UV := .venv/bin/uv
 RUN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help up check test test-long bench images setup setup-dev
+.PHONY: help up check test test-faults test-long bench images setup setup-dev
 
 help:       ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -17,6 +17,9 @@ check: setup-dev  ## lint, layers, types
 
 test: check  ## check, and every test
 	@$(RUN)/pytest -n auto --dist loadgroup $(ARGS)
+
+test-faults: setup-dev  ## each process killed, stopped and starved at each step of a run
+	@$(RUN)/pytest -n auto --dist loadgroup -m 'faults and not long' $(ARGS)
 
 test-long: setup-dev  ## what takes longer: callers against language servers, on pinned packages from the registries
 	@$(RUN)/pytest -m long $(ARGS)

@@ -15,7 +15,7 @@ import pytest
 from e2e.program import Home, until
 from groundswell.backends.databases.embedded import ROLE
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.faults, pytest.mark.real, pytest.mark.timeout(300)]
 QUESTIONS = ("Where is retrying defined?", "Where is high_waters defined?", "Where is read_gauge defined?")
 
 

@@ -14,7 +14,7 @@ from write_path.test_every_process import configured, material
 from write_path.test_faults import faults
 from write_path.whole import KINDS, Whole
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.faults, pytest.mark.real, pytest.mark.timeout(600)]
 HOUR = 3600.0
 # whose token another process then takes for one whose time is over
 REFUSED = {

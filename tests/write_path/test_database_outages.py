@@ -16,7 +16,7 @@ from write_path.test_every_process import configured, material
 from write_path.test_faults import faults
 from write_path.whole import Asker, Whole, checked
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.faults, pytest.mark.real, pytest.mark.timeout(600)]
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from groundswell.runtime import keys
 from groundswell.runtime.keys import CallerToken
 from write_path.test_faults import Platform
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.faults, pytest.mark.real, pytest.mark.timeout(900)]
 AROUND = {
     "tools": ("ask:1", "intent:2", "effect:1", "settle:2"),
     "router": ("decision:1",),

@@ -15,7 +15,7 @@ import pytest
 from groundswell.core.records import NewRun
 from write_path.whole import KINDS, Asker, Whole, made, told, wrong_numbers
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.faults, pytest.mark.real, pytest.mark.timeout(600)]
 
 
 def material(folder: Path) -> dict[str, NewRun]:
