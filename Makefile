@@ -4,7 +4,7 @@ UV := .venv/bin/uv
 RUN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help up check test test-faults test-long bench images setup setup-dev
+.PHONY: help up check test test-faults test-long test-cluster test-cluster-full bench images setup setup-dev
 
 help:       ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -22,7 +22,17 @@ test-faults: setup-dev  ## each process killed, stopped and starved at each step
 	@$(RUN)/pytest -n auto --dist loadgroup -m 'faults and not long' $(ARGS)
 
 test-long: setup-dev  ## what takes longer: callers against language servers, on pinned packages from the registries
-	@$(RUN)/pytest -m long $(ARGS)
+	@$(RUN)/pytest -m "long and not cluster" $(ARGS)
+
+CLUSTER_TESTS = $(RUN)/pytest -n 0 -p no:cacheprovider tests/cluster $(if $(CLUSTER),--cluster "$(CLUSTER)") \
+	$(if $(CLUSTER_PROGRAM),--cluster-program "$(CLUSTER_PROGRAM)") $(if $(IMAGE),--image "$(IMAGE)") \
+	$(if $(PROMETHEUS),--prometheus "$(PROMETHEUS)" --cluster-addons prometheus)
+
+test-cluster: setup-dev  ## on a real cluster; make test-cluster CLUSTER=kubeconfig, else one by kind with IMAGE=image.tar
+	@$(CLUSTER_TESTS) -m "cluster and not long" $(ARGS)
+
+test-cluster-full: setup-dev  ## the same, and what takes longer
+	@$(CLUSTER_TESTS) -m cluster $(ARGS)
 
 bench: setup-dev  ## measure; results go to bench/results
 	@$(RUN)/python bench/run.py $(ARGS)

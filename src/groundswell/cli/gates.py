@@ -40,6 +40,7 @@ class Gates:
 
     async def prove(self, wave: int) -> None:
         """Run what can be run now, and go on only where every line that is due passes."""
+        from groundswell.deployment.layout import WAVES
         from groundswell.waves.gating import ASKABLE, due, tried
         from groundswell.waves.plan import plan
         from groundswell.waves.verifying import verified
@@ -54,7 +55,8 @@ class Gates:
             say(f"  not proven: {', '.join(lines)}: {reason}", "dim")
         if not found.open:
             why = "; ".join(f"{line.line}: {line.status}, {line.reason}" for line in found.closing[:4])
-            message = f"wave {wave} is not proven, so wave {wave + 1} stays closed. {why}"
+            next_ = f", so wave {wave + 1} stays closed" if wave < max(WAVES) else ""
+            message = f"wave {wave} is not proven{next_}. {why}"
             raise Unavailable("gate_closed", message, "mend it, and roll out again: what stands is left as it is")
 
     @contextlib.asynccontextmanager
@@ -104,9 +106,11 @@ def restarted(kubectl: "Kubectl") -> str:
 
 
 @contextlib.asynccontextmanager
-async def forwarded(kubectl: "Kubectl") -> AsyncGenerator[str]:
+async def forwarded(
+    kubectl: "Kubectl", namespace: str = "ai-router", target: str = "service/gateway"
+) -> AsyncGenerator[str]:
     """The gateway of the cluster under an address of this machine, as long as it is needed."""
-    words = [*kubectl.line(), "-n", "ai-router", "port-forward", "service/gateway", ":8080"]
+    words = [*kubectl.line(), "-n", namespace, "port-forward", target, ":8080"]
     process = await asyncio.create_subprocess_exec(
         *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
@@ -118,7 +122,7 @@ async def forwarded(kubectl: "Kubectl") -> AsyncGenerator[str]:
         except TimeoutError:
             first = ""
         if "->" not in first:
-            raise Unavailable("no_way_in", "kubectl port-forward to ai-router/gateway does not come up")
+            raise Unavailable("no_way_in", f"kubectl port-forward to {namespace}/{target} does not come up")
         yield f"http://{first.split()[2]}"
     finally:
         with contextlib.suppress(ProcessLookupError):

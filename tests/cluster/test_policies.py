@@ -1,0 +1,201 @@
+"""The evaluator of NetworkPolicies says of each connection what the cluster does with it."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from cluster.live import OURS, Live, server
+from cluster.random_policies import PODS, PORTS, SPACES, UDP, Chance
+from groundswell.deployment.netpol import Outside, Pod, Policies
+from groundswell.deployment.objects import Object
+
+pytestmark = [pytest.mark.cluster]
+# A connection that is refused has reached its pod: nothing listens there, which is no policy's doing.
+PROBE = """
+import json, socket, sys
+from concurrent.futures import ThreadPoolExecutor
+def one(aim):
+    address, port, protocol = aim
+    kind = socket.SOCK_STREAM if protocol == "TCP" else socket.SOCK_DGRAM
+    with socket.socket(socket.AF_INET, kind) as talk:
+        talk.settimeout(SECONDS)
+        for _ in range(2):
+            try:
+                talk.connect((address, port))
+                if protocol == "UDP":
+                    talk.send(b"?")
+                    talk.recv(1)
+                return True
+            except ConnectionRefusedError:
+                return True
+            except OSError:
+                if protocol == "TCP":
+                    return False
+    return False
+print(json.dumps(list(ThreadPoolExecutor(32).map(one, json.loads(sys.argv[1])))))
+"""
+LISTENER = f"""
+import socket, threading
+def accept(port):
+    with socket.create_server(("", port), backlog=64) as server:
+        while True:
+            server.accept()[0].close()
+for port in {list(PORTS.values())}:
+    threading.Thread(target=accept, args=(port,)).start()
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as echo:
+    echo.bind(("", {UDP}))
+    while True:
+        echo.sendto(b"!", echo.recvfrom(16)[1])
+"""
+LISTENED = (53, 5432, 6443, 8000, 8080)  # by anything of ours, or of the cluster's
+
+
+@dataclass(frozen=True)
+class Aim:
+    """A connection that is tried."""
+
+    source: Pod
+    target: Pod | Outside
+    port: int
+    protocol: str = "TCP"
+
+    def __str__(self) -> str:
+        target = f"{self.target.namespace}/{self.target.name}" if isinstance(self.target, Pod) else self.target.address
+        return f"{self.source.namespace}/{self.source.name} → {target}:{self.port}/{self.protocol}"
+
+
+def read(pod: dict[str, Any]) -> Pod:
+    """A pod of the API, as policies see it."""
+    metadata, spec = pod["metadata"], pod["spec"]
+    ports = {
+        (port.get("name", ""), port.get("protocol", "TCP")): port["containerPort"]
+        for container in spec["containers"]
+        for port in container.get("ports", ())
+    }
+    address = pod["status"].get("podIP", "")
+    labels = metadata.get("labels", {})
+    return Pod(metadata["namespace"], metadata["name"], labels, address, ports, spec.get("hostNetwork", False))
+
+
+def evaluator(live: Live) -> Policies:
+    """The evaluator, over the cluster's own policies and namespaces."""
+    spaces = {each["metadata"]["name"]: each["metadata"].get("labels", {}) for each in live.items("namespaces")}
+    return Policies(live.items("networkpolicies"), spaces)
+
+
+def tried(live: Live, aims: list[Aim], seconds: float) -> list[bool]:
+    """Which connections come to be, each tried from its source; a few sources at once."""
+    program = PROBE.replace("SECONDS", str(seconds))
+    together: dict[tuple[str, str], list[int]] = {}
+    for number, aim in enumerate(aims):
+        together.setdefault((aim.source.namespace, aim.source.name), []).append(number)
+
+    def probe(source: tuple[str, str]) -> list[bool]:
+        wanted = [(aim.target.address, aim.port, aim.protocol) for aim in (aims[n] for n in together[source])]
+        return json.loads(live.python(*source, program, json.dumps(wanted)))
+
+    found = [False] * len(aims)
+    with ThreadPoolExecutor(4) as pool:
+        for numbers, answers in zip(together.values(), pool.map(probe, together), strict=True):
+            for number, answer in zip(numbers, answers, strict=True):
+                found[number] = answer
+    return found
+
+
+def agreed(live: Live, aims: list[Aim], wanted: list[bool], seconds: float) -> list[str]:
+    """Where cluster and evaluator differ, once a change has come to hold: two looks must agree."""
+    found: list[str] = []
+    alike = 0
+    for _ in range(8):
+        answers = zip(aims, tried(live, aims, seconds), wanted, strict=True)
+        found = [f"{aim}: is {'open' if seen else 'shut'}" for aim, seen, want in answers if seen != want]
+        alike = 0 if found else alike + 1
+        if alike == 2:
+            return []
+    return found or ["it does not stay as it is"]
+
+
+def allowed(live: Live, aims: list[Aim]) -> list[bool]:
+    """What the evaluator says of each."""
+    policies = evaluator(live)
+    return [policies.allow(aim.source, aim.target, aim.port, aim.protocol) for aim in aims]
+
+
+@pytest.mark.usefixtures("opened")
+@pytest.mark.timeout(300)
+def test_the_evaluator_equals_live_probes_on_the_whole_matrix(live: Live) -> None:
+    """From each pod of ours to each pod, on every port that anything listens on, and to the API server."""
+    running = [read(pod) for pod in live.items("pods") if pod["status"]["phase"] == "Running"]
+    running = [pod for pod in running if pod.address]
+    ours = [pod for pod in running if pod.namespace in OURS]
+    (slices,) = [each for each in live.items("endpointslices") if each["metadata"]["name"] == "kubernetes"]
+    api = Outside(slices["endpoints"][0]["addresses"][0])
+    aims = [
+        Aim(source, target, port)
+        for source in ours
+        for target in running
+        if source != target
+        for port in sorted({*LISTENED, *target.ports.values()})
+    ]
+    aims += [Aim(source, api, slices["ports"][0]["port"]) for source in ours]
+    wanted = allowed(live, aims)
+    live.figures.setdefault("policies", {})["matrix"] = {"connections": len(aims), "open": sum(wanted)}
+    assert 5 < sum(wanted) < len(aims) / 2
+    assert agreed(live, aims, wanted, 2.5) == []
+
+
+@pytest.fixture(scope="module")
+def probes(live: Live) -> Iterator[list[Pod]]:
+    """A few pods that listen, in two namespaces without any policy."""
+    level = {"pod-security.kubernetes.io/enforce": "restricted"}
+    for name, labels in SPACES.items():
+        live.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {**labels, **level}}})
+    for (namespace, name), labels in PODS.items():
+        live.apply(server(name, namespace, live.image, LISTENER, PORTS, **labels))
+    for namespace in SPACES:
+        live.kubectl("-n", namespace, "wait", "--for=condition=Ready", "pod", "--all", "--timeout=120s", seconds=150)
+    yield [read(pod) for namespace in SPACES for pod in live.items("pods", "-n", namespace)]
+    live.kubectl("delete", "namespace", *SPACES, "--wait=false")
+
+
+def among(pods: list[Pod]) -> list[Aim]:
+    """Each of them to each other, on every port that they listen on."""
+    found = [Aim(s, t, port) for s in pods for t in pods if s != t for port in PORTS.values()]
+    return found + [Aim(s, t, UDP, "UDP") for s in pods for t in pods if s != t]
+
+
+def by_chance(live: Live, probes: list[Pod], seeds: range) -> None:
+    aims = among(probes)
+    assert agreed(live, aims, [True] * len(aims), 1.0) == [], "without a policy all is open"
+    before: list[Object] = []
+    wrong: dict[int, list[str]] = {}
+    opened = 0
+    for seed in seeds:
+        drawn = Chance(probes, seed).policies()
+        if before:
+            live.kubectl("delete", "networkpolicies", "-A", "-l", "by=chance", "--wait")
+        live.apply(*drawn)
+        before = drawn
+        wanted = allowed(live, aims)
+        opened += sum(wanted)
+        if found := agreed(live, aims, wanted, 1.0):
+            wrong[seed] = [json.dumps(drawn), *found]
+    figures = {"sets": len(seeds), "connections": len(seeds) * len(aims), "open": opened, "differ": len(wrong)}
+    live.figures.setdefault("policies", {})["by chance"] = figures
+    assert wrong == {}
+    assert 0 < opened < len(seeds) * len(aims)
+
+
+@pytest.mark.timeout(600)
+def test_it_equals_them_on_policies_by_chance(live: Live, probes: list[Pod]) -> None:
+    by_chance(live, probes, range(20))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(5400)
+def test_it_equals_them_on_many(live: Live, probes: list[Pod]) -> None:
+    by_chance(live, probes, range(100, 400))
