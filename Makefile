@@ -19,7 +19,7 @@ test: check  ## check, and every test
 	@$(RUN)/pytest -n auto --dist loadgroup $(ARGS)
 
 test-faults: setup-dev  ## each process killed, stopped and starved at each step of a run
-	@$(RUN)/pytest -n auto --dist loadgroup -m 'faults and not long' $(ARGS)
+	@$(RUN)/pytest -n auto --dist loadgroup -m 'faults and not long' --durations=15 $(ARGS)
 
 test-long: setup-dev  ## what takes longer: callers against language servers, on pinned packages from the registries
 	@$(RUN)/pytest -m "long and not cluster" $(ARGS)

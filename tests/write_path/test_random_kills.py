@@ -17,7 +17,7 @@ from write_path.test_every_process import configured, finished, material
 from write_path.test_faults import faults
 from write_path.whole import KINDS, Asker, Whole, checked, made, quiet
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.faults, pytest.mark.real, pytest.mark.timeout(600)]
 AT_ONCE = 6  # runs under way while processes are killed
 BENCH = Path(__file__).parents[2] / "bench"
 
