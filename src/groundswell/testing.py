@@ -223,6 +223,10 @@ class ExactVectors:
             raise Invalid("bad_snapshot", f"{file} is not a snapshot: {error}") from error
         self._collections[tenant, collection] = there
 
+    async def about(self) -> str:
+        """What stores them."""
+        return "in memory, exact"
+
     async def close(self) -> None:
         """Nothing to give up."""
 

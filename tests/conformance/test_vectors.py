@@ -12,10 +12,12 @@ from groundswell.backends.vectors.embedded import EmbeddedVectors
 from groundswell.core.errors import Conflict, Invalid, NotFound
 from groundswell.core.ports import CollectionInfo, Filter, Found, Point, Vectors
 from groundswell.testing import ExactVectors
+from served_vectors import ServedVectors
 
 STORES: dict[str, Callable[[Path], Vectors]] = {
     "exact": lambda folder: ExactVectors(),
     "embedded": lambda folder: EmbeddedVectors(folder, quiet_seconds=600),
+    "qdrant": ServedVectors,
 }
 FORGETFUL = {"exact"}  # keeps nothing when it is closed
 

@@ -167,10 +167,14 @@ def test_the_rendered_settings_are_settings(tmp_path: Path) -> None:
     for name in CLUSTERS:
         found = render.cluster(DEPLOY, name)
         (read,) = workloads.settings(found.profile, found.policy_text, "ai-tools")
+        (tmp_path / "key").write_text("the-key-of-qdrant\n")
         for file, text in read["data"].items():
-            (tmp_path / file).write_text(text)
+            (tmp_path / file).write_text(text.replace(workloads.VECTORS, str(tmp_path)))
         loaded = load(tmp_path, environment={})
         settings = loaded.settings
+        assert (settings.vectors.key is not None) is found.profile.ours("qdrant"), "only tools are told the key's place"
+        (elsewhere,) = workloads.settings(found.profile, found.policy_text, "ai-router")
+        assert workloads.VECTORS not in elsewhere["data"]["groundswell.toml"]
         ruled = loaded.policy.tenants["local"]
         given = grant_for(discovery.agents()["observability"], "local", loaded.policy)
         use = SourceUse(kind="kubernetes", source=settings.sources.kubernetes)

@@ -264,6 +264,10 @@ class Vectors(Protocol):
         """Make a collection what a snapshot says, in place of what is there."""
         ...
 
+    async def about(self) -> str:
+        """What stores them, for people and proofs; asks once, and says so where nothing answers."""
+        ...
+
     async def close(self) -> None:
         """Flush, and give up files and connections."""
         ...

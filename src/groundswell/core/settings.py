@@ -72,7 +72,11 @@ class Database(Section):
 class VectorStore(Section):
     """Where vectors live."""
 
-    url: str = Field(default="embedded:", description="`embedded:`, in the data directory.")
+    url: str = Field(
+        default="embedded:",
+        description="`embedded:`, in the data directory; `qdrant://HOST:6333` or `qdrant:https://HOST:6333`, a server.",
+    )
+    key: SecretStr | None = None
 
 
 class Embeddings(Section):

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from groundswell.core.errors import Denied
 from groundswell.deployment import argocd, foundation, secrets, workloads
-from groundswell.deployment.core_services import OWNER, QDRANT_KEYS, ROLES
+from groundswell.deployment.core_services import OWNER, ROLES
 from groundswell.deployment.kubectl import Kubectl
 from groundswell.deployment.layout import Cluster
 from groundswell.deployment.objects import Object, as_yaml
 from groundswell.deployment.profile import Profile
 from groundswell.deployment.secrets import Secret
+from groundswell.deployment.workloads import QDRANT_KEYS
 
 Say = Callable[[str], None]
 RIGHTS = (

@@ -17,6 +17,7 @@ from groundswell.deployment.profile import Profile
 from groundswell.deployment.workloads import (
     AUTHORITY,
     IMAGE,
+    QDRANT_KEYS,
     SETTINGS,
     budget,
     claimed,
@@ -30,7 +31,6 @@ OWNER = "groundswell-database-owner"
 ROLES = "groundswell-database-roles"
 POSTGRES_USER = 10070
 QDRANT = "docker.io/qdrant/qdrant:v1.19.0-unprivileged"
-QDRANT_KEYS = "groundswell-qdrant"
 CNPG_IMAGE = "ghcr.io/cloudnative-pg/postgresql:18.6-system-trixie"
 
 

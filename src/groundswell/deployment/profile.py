@@ -32,6 +32,7 @@ PartName = Literal[
     "secrets",
 ]
 _EXISTING = re.compile(r"existing\((?P<where>[^()\s]*)\)")
+_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "qdrant": 6333}
 # what is never ours: it belongs to the cluster, or comes with a later wave
 THEIRS = frozenset({"git", "grafana", "ingress", "keda", "kubernetes", "prometheus", "search", "secrets"})
 
@@ -53,9 +54,9 @@ class Part(Record):
 
     def node(self, name: str) -> tuple[Node, Port]:
         """It as an end of edges. Raises ConfigError for an address that says nothing."""
-        url = urlsplit(self.where)
+        url = urlsplit(re.sub(r"^qdrant:(?=https?:)", "", self.where))
         host = url.hostname or ""
-        port = Port(self.reach.port or url.port or {"http": 80, "https": 443, "postgresql": 5432}.get(url.scheme, 443))
+        port = Port(self.reach.port or url.port or _PORTS.get(url.scheme, 443))
         if self.reach.namespace or self.reach.pods:
             return Others(name, tuple(self.reach.namespace.items()), tuple(self.reach.pods.items())), port
         if inside := re.fullmatch(r"[^.]+\.([^.]+)\.svc(?:\..*)?", host):

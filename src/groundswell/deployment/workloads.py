@@ -29,6 +29,8 @@ IMAGE = "groundswell"
 SETTINGS = "groundswell-settings"
 DATABASE = "groundswell-database"
 AUTHORITY = "groundswell-authority"
+QDRANT_KEYS = "groundswell-qdrant"
+VECTORS = "/run/secrets/groundswell/vectors"
 SIGNERS = ("gateway", "router", "agents")
 SIZES: dict[str, tuple[str, str, str]] = {  # cpu, memory asked for, memory at most
     "gateway": ("100m", "160Mi", "384Mi"),
@@ -74,8 +76,8 @@ def rendered(found: Service) -> list[Object]:
 
 
 def settings(profile: Profile, policy: str, namespace: str) -> list[Object]:
-    """What the services of a namespace read at their start: the same in all."""
-    files = {"groundswell.toml": _toml(profile)} | ({"policy.toml": policy} if policy else {})
+    """What the services of a namespace read at their start: the same in all, but that only tools may read vectors."""
+    files = {"groundswell.toml": _toml(profile, namespace)} | ({"policy.toml": policy} if policy else {})
     return [config(SETTINGS, namespace, files)]
 
 
@@ -139,14 +141,15 @@ def database_url(profile: Profile) -> str:
     return f"postgresql://{{role}}@{host}.ai-vector.svc:5432/groundswell{verified if production else ''}"
 
 
-def _toml(profile: Profile) -> str:
+def _toml(profile: Profile, namespace: str) -> str:
     """`groundswell.toml`; what differs between pods is in their environment."""
     lines = ["[gateway]", 'host = "0.0.0.0"', f"port = {GATEWAY_PORT}", "keyless = false", ""]
     lines += ["[database]", f"url = {json.dumps(database_url(profile))}", "migrate = false", ""]
     if profile.part("qdrant").how != "none":
         there = profile.existing("qdrant")
         url = there.where if there else "qdrant://qdrant.ai-vector.svc:6333"
-        lines += ["[vectors]", f"url = {json.dumps(url)}", ""]
+        key = [f"key_file = {json.dumps(f'{VECTORS}/key')}"] if namespace == services()["tools"].namespace else []
+        lines += ["[vectors]", f"url = {json.dumps(url)}", *key, ""]
     lines += ["[services]", 'listen = "0.0.0.0"', 'keys = "/run/secrets/groundswell/signing"']
     inner = [each for each in services().values() if each.name != "gateway"]
     lines += [f"{each.name} = {json.dumps(address(each))}" for each in inner]
@@ -215,6 +218,7 @@ def _deployment(found: Service) -> Object:
             "/run/secrets/groundswell/signing": "signing:ro",
             "/run/secrets/groundswell/database": "database:ro",
             **({"/run/secrets/groundswell/gateway": "key:ro"} if name == "gateway" else {}),
+            **({VECTORS: "vectors:ro"} if name == "tools" else {}),
         },
         # without tools the gateway still shows runs, so others' readiness is not its own
         probes=http_probes("http", ready="/health" if name == "gateway" else "/ready"),
@@ -228,6 +232,8 @@ def _deployment(found: Service) -> Object:
         from_secret("signing", secrets.SIGNING, items=_files_of(found)),
         database_volume(f"{DATABASE}-{name}"),
         *([from_secret("key", secrets.GATEWAY_KEY)] if name == "gateway" else []),
+        # where vectors are embedded there is none
+        *([from_secret("vectors", QDRANT_KEYS, optional=True)] if name == "tools" else []),
     ]
     template = pod(
         name,

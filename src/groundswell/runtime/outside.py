@@ -12,6 +12,7 @@ from groundswell.backends.documents.library import Library
 from groundswell.backends.repos.indexer import Limits
 from groundswell.backends.repos.repositories import Repositories
 from groundswell.backends.repos.source import CloneLimits, Credential
+from groundswell.core.ports import Vectors
 from groundswell.runtime.base import Base
 from groundswell.runtime.cpu import CpuWorkers
 from groundswell.runtime.discovery import backend
@@ -27,7 +28,7 @@ async def outside(base: Base, database: Database) -> AsyncGenerator[Outside]:
     index = base.settings.index
     choice = base.embedder.taken(base.settings, base.data)
     cpu = CpuWorkers(index.processes)
-    vectors = backend("vectors", base.settings.vectors.url)(base.data.vectors)
+    vectors: Vectors = backend("vectors", base.settings.vectors.url).opened(base.settings.vectors, base.data.vectors)
     web, way = base.settings.web, base.settings.egress
     credentials = {
         place: Credential(given.username, given.token.get_secret_value())

@@ -80,8 +80,8 @@ async def call(ask: Ask, tools: ToolsDep, token: RunCaller) -> Answered:
 
 
 async def ready(tools: Tools) -> dict[str, str]:
-    """What makes its vectors, and why."""
-    return {"embeddings": tools.outside.embeddings}
+    """What makes its vectors, and why; and what stores them."""
+    return {"embeddings": tools.outside.embeddings, "vectors": await tools.outside.vectors.about()}
 
 
 service = Service(name="tools", namespace="ai-tools", routes=routes, opened=opened, check=ready)

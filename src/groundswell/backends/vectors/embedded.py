@@ -9,32 +9,40 @@ import contextlib
 import itertools
 import json
 import logging
-import math
 import sys
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from groundswell.backends.vectors import archive, folders
+from groundswell.backends.vectors.checking import (
+    BATCH,
+    askable,
+    batches,
+    makeable,
+    missing,
+    same,
+    storable,
+    valid,
+    valid_id,
+)
 from groundswell.backends.vectors.filtering import field, wanted
 from groundswell.backends.vectors.folders import Manifest, folder_name, generation
 from groundswell.backends.vectors.host_connection import EngineRefused, HostConnection, HostDied
 from groundswell.backends.vectors.wire import floats, vectors
-from groundswell.core.errors import Conflict, GroundswellError, Invalid, NotFound, Unavailable
+from groundswell.core.errors import GroundswellError, Unavailable
 from groundswell.core.ports import CollectionInfo, Filter, Found, Point
+from groundswell.core.settings import VectorStore
 
 log = logging.getLogger(__name__)
 
-Item = TypeVar("Item")
-
-BATCH = 200  # points in one message: some 10 ms of the host's time
 INDEX_AFTER = 20_000  # points; below that a plain scan is fast enough
 QUIET_SECONDS = 2.0  # without writes before an index is built
 CARRY = 500  # points brought to a new index at a time
-DEEPEST = 10_000  # results of one search
 BUILDER = "groundswell.backends.vectors.index_builder"
 
 
@@ -81,6 +89,11 @@ class EmbeddedVectors:
         self._making: weakref.WeakValueDictionary[Path, asyncio.Lock] = weakref.WeakValueDictionary()
         self._numbers = itertools.count(1)
 
+    @classmethod
+    def opened(cls, settings: VectorStore, folder: Path) -> "EmbeddedVectors":
+        """The store in the data directory's own folder."""
+        return cls(folder)
+
     @property
     def running(self) -> bool:
         """Whether the shard host is there; it is not before the first use, nor after an idle time."""
@@ -88,20 +101,14 @@ class EmbeddedVectors:
 
     async def ensure(self, tenant: str, collection: CollectionInfo, *, keywords: Sequence[str] = ()) -> None:
         """Make a collection, or check the one that is there; raises Conflict("embedding_changed") for another model."""
-        if collection.dimensions < 0 or not (collection.dimensions or collection.sparse):
-            raise Invalid("bad_collection", "a collection needs dense vectors, a text index, or both")
+        makeable(collection)
         folder = self._place(tenant, collection.name)
         async with self._alone(folder):
             there = await self._find(folder)
             if there is None:
                 await self._create(folder, collection, keywords)
                 return
-            if there.info != collection:
-                raise Conflict(
-                    "embedding_changed",
-                    f"{collection.name!r} holds {_described(there.info)}, not {_described(collection)}",
-                    "drop the collection and index again",
-                )
+            same(there.info, collection)
             await self._index(there, keywords)
 
     async def drop(self, tenant: str, collection: str) -> None:
@@ -145,13 +152,8 @@ class EmbeddedVectors:
     ) -> list[Found]:
         """Nearest by cosine, by BM25, or, where both are given, by both (see `fusion`)."""
         there = await self._collection(tenant, collection)
-        if not 0 <= limit <= DEEPEST:
-            raise Invalid("bad_limit", f"a search gives 0 to {DEEPEST} results, not {limit}")
-        if len(dense):
-            _check_dense(there.info, dense)
-        if text and not there.info.sparse:
-            raise Invalid("no_text_index", f"{there.info.name!r} has no text index")
-        arguments = {"text": _valid(text), "where": wanted(where), "limit": limit}
+        askable(there.info, dense, text, limit)
+        arguments = {"text": valid(text), "where": wanted(where), "limit": limit}
         if not limit or not (len(dense) or text):
             return []
         hits, _ = await self._ask(there, "search", arguments, floats([dense]))
@@ -161,7 +163,7 @@ class EmbeddedVectors:
         self, tenant: str, collection: str, *, ids: Sequence[str] = (), where: Filter | None = None
     ) -> None:
         """Remove points by id or by filter; an empty filter means all of them."""
-        arguments = {"ids": [_id(id_) for id_ in ids], "where": None if where is None else wanted(where)}
+        arguments = {"ids": [valid_id(id_) for id_ in ids], "where": None if where is None else wanted(where)}
         async with self._writing(tenant, collection) as there:
             removed, _ = await self._ask(there, "delete", arguments)
         self._wrote(there, removed)
@@ -172,7 +174,7 @@ class EmbeddedVectors:
         """All points with their payloads and dense vectors, in the order of their ids."""
         there = await self._collection(tenant, collection)
         ids, _ = await self._ask(there, "ids", {"where": wanted(where)})
-        for some in _batches(ids, max(1, min(batch, BATCH))):
+        for some in batches(ids, max(1, min(batch, BATCH))):
             rows, blob = await self._ask(there, "fetch", {"ids": some})
             dense = iter(vectors(blob, there.info.dimensions))
             for id_, payload, has_dense in rows:
@@ -222,6 +224,10 @@ class EmbeddedVectors:
         there.building = asyncio.create_task(self._build(there))
         await asyncio.shield(there.building)
 
+    async def about(self) -> str:
+        """What stores them."""
+        return f"embedded, qdrant-edge {version('qdrant-edge-py')}"
+
     async def close(self) -> None:
         """Stop building, flush, and end the shard host."""
         for there in self._open.values():
@@ -254,7 +260,7 @@ class EmbeddedVectors:
             async with self._alone(folder):
                 there = await self._find(folder)
         if there is None:
-            raise NotFound("no_collection", f"there is no collection {collection!r}", "index something first")
+            raise missing(collection)
         return there
 
     async def _find(self, folder: Path) -> _Collection | None:
@@ -446,47 +452,10 @@ def _listed(tenant: Path) -> list[CollectionInfo]:
 
 def _columns(info: CollectionInfo, points: Sequence[Point]) -> dict[str, Any]:
     """Points as the host takes them; raises Invalid for what cannot be stored."""
-    for point in points:
-        if point.dense:
-            _check_dense(info, point.dense)
-        if point.text and not info.sparse:
-            raise Invalid("no_text_index", f"{info.name!r} has no text index")
-    try:
-        payloads = [json.dumps(point.payload, allow_nan=False) for point in points]
-    except (TypeError, ValueError) as error:
-        raise Invalid("bad_payload", f"a payload cannot be written as JSON: {error}") from error
+    payloads = storable(info, points)
     return {
-        "ids": [_id(point.id) for point in points],
-        "texts": [_valid(point.text) for point in points],
+        "ids": [point.id for point in points],
+        "texts": [valid(point.text) for point in points],
         "payloads": payloads,
         "has_dense": [bool(point.dense) for point in points],
     }
-
-
-def _check_dense(info: CollectionInfo, dense: Sequence[float]) -> None:
-    if len(dense) != info.dimensions:
-        raise Invalid(
-            "wrong_dimensions", f"{info.name!r} holds vectors of {info.dimensions} dimensions, not {len(dense)}"
-        )
-    if not math.isfinite(math.fsum(dense)):
-        raise Invalid("bad_vector", "a vector holds a number that is not finite")
-
-
-def _id(id_: str) -> str:
-    if id_ != _valid(id_):
-        raise Invalid("bad_id", f"{id_!r} is not valid Unicode")
-    return id_
-
-
-def _valid(text: str) -> str:
-    """Text without lone surrogates, which no engine takes."""
-    return text.encode("utf-8", "replace").decode()
-
-
-def _batches(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
-    return [items[start : start + size] for start in range(0, len(items), size)]
-
-
-def _described(info: CollectionInfo) -> str:
-    text = " and a text index" if info.sparse else ""
-    return f"{info.dimensions}-dimensional vectors of {info.embedding or 'no model'}{text}"
