@@ -4,7 +4,7 @@ UV := .venv/bin/uv
 RUN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help up check test test-faults test-long test-cluster test-cluster-full bench images setup setup-dev
+.PHONY: help up check test test-faults test-long test-manifests test-cluster test-cluster-full bench images setup setup-dev
 
 help:       ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -27,6 +27,9 @@ test-long: setup-dev  ## what takes longer: callers against language servers, on
 CLUSTER_TESTS = $(RUN)/pytest -n 0 -p no:cacheprovider tests/cluster $(if $(CLUSTER),--cluster "$(CLUSTER)") \
 	$(if $(CLUSTER_PROGRAM),--cluster-program "$(CLUSTER_PROGRAM)") $(if $(IMAGE),--image "$(IMAGE)") \
 	$(if $(PROMETHEUS),--prometheus "$(PROMETHEUS)" --cluster-addons prometheus)
+
+test-manifests: setup-dev  ## operators' kinds by kubeconform, all manifests by checkov; fetches both, and needs Go
+	@$(RUN)/pytest -m long tests/deployment/test_scanned.py $(ARGS)
 
 test-cluster: setup-dev  ## on a real cluster; make test-cluster CLUSTER=kubeconfig, else one by kind with IMAGE=image.tar
 	@$(CLUSTER_TESTS) -m "cluster and not long" $(ARGS)

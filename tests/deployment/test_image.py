@@ -1,5 +1,6 @@
 """However the image is built, the same goes into it."""
 
+import hashlib
 import json
 import re
 import tomllib
@@ -34,7 +35,7 @@ def test_packages_are_installed_by_their_hashes() -> None:
 
 
 @pytest.mark.real
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_the_context_is_the_wheel_and_what_the_lock_pins(tmp_path: Path) -> None:
     folder = image.context(ROOT, tmp_path / "image", lambda _: None)
     described = json.loads((folder / "image.json").read_text())
@@ -42,6 +43,7 @@ def test_the_context_is_the_wheel_and_what_the_lock_pins(tmp_path: Path) -> None
         "image.json",
         "requirements.txt",
         "requirements.lock.txt",
+        "sbom.cdx.json",
         described["wheel"],
     }
     locked = {each["name"]: each.get("version") for each in tomllib.loads((ROOT / "uv.lock").read_text())["package"]}
@@ -52,6 +54,18 @@ def test_the_context_is_the_wheel_and_what_the_lock_pins(tmp_path: Path) -> None
     assert "pytest" not in pinned
     hashed = (folder / "requirements.txt").read_text()
     assert hashed.count("==") <= hashed.count("--hash=sha256:")
+    parts = json.loads((folder / "sbom.cdx.json").read_text())
+    assert (parts["bomFormat"], parts["metadata"]["component"]["name"]) == ("CycloneDX", "groundswell")
+    named = {each["name"]: each.get("version") for each in parts["components"]}
+    assert {name: named.get(name) for name in pinned} == pinned
+    assert set(image.PACKAGES) | {"python"} <= set(named)
+    assert len({each["bom-ref"] for each in parts["components"]}) == len(parts["components"])
+    again = image.context(ROOT, tmp_path / "again", lambda _: None)
+    assert digests(again) == digests(folder)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}
 
 
 def test_elsewhere_than_in_the_tree_it_says_so(tmp_path: Path) -> None:

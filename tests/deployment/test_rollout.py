@@ -13,7 +13,7 @@ import yaml
 from typer.testing import CliRunner
 
 from groundswell.cli.main import app
-from groundswell.core.errors import Conflict, Denied, Unavailable
+from groundswell.core.errors import ConfigError, Conflict, Denied, Unavailable
 from groundswell.deployment import argocd, bootstrap, charts, layout, lint, render, rollout, secrets
 from groundswell.deployment.kubectl import Kubectl
 from groundswell.runtime import keys
@@ -235,3 +235,59 @@ def test_every_chart_is_pinned_and_only_what_is_ours_is_brought() -> None:
     ]
     assert all(re.fullmatch(r"v?\d+\.\d+\.\d+", each.version) for each in production)
     assert charts.ours(render.cluster(DEPLOY, "single-node").profile) == []
+
+
+def fake_helm(folder: Path, monkeypatch: pytest.MonkeyPatch, ends: str = "true") -> Path:
+    program = folder / "helm-bin/helm"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nfor word in "$@"; do printf "%s\\n" "$word" >> {folder}/helm.log; done\n{ends}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    return folder / "helm.log"
+
+
+def test_helm_gets_the_pins_and_values_that_argo_cd_gets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, said = render.cluster(DEPLOY, "production"), list[str]()
+    log = fake_helm(tmp_path, monkeypatch)
+    charts.install(charts.ours(found.profile), Kubectl(tmp_path / "config", "there"), said.append)
+    told = log.read_text().splitlines()
+    applications = [each["spec"]["sources"][0] if "sources" in each["spec"] else each["spec"]["source"]
+                    for each in argocd.root(found) if each["kind"] == "Application"]  # fmt: skip
+    assert len(applications) == len(said) == 4
+    for words, source in zip(split(told), applications, strict=True):
+        assert words[2:4] == [source["helm"]["releaseName"], source["chart"]]
+        given = dict(zip(words, words[1:], strict=False))
+        assert (given["--repo"], given["--version"]) == (source["repoURL"], source["targetRevision"])
+        values = [words[at + 1].partition("=") for at, word in enumerate(words) if word == "--set-json"]
+        assert {key: json.loads(text) for key, _, text in values} == source["helm"]["valuesObject"]
+        assert f"--kubeconfig={tmp_path / 'config'}" in words
+        assert "--kube-context=there" in words
+
+
+def split(words: list[str]) -> list[list[str]]:
+    starts = [at for at, word in enumerate(words) if word == "upgrade"]
+    return [words[start:end] for start, end in zip(starts, [*starts[1:], len(words)], strict=True)]
+
+
+def test_a_chart_that_fails_ends_the_rollout_with_what_helm_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = fake_helm(tmp_path, monkeypatch, "echo no such host >&2; exit 1")
+    with pytest.raises(Unavailable, match=r"cert-manager v1\.18\.2: no such host") as failed:
+        charts.install(charts.ours(render.cluster(DEPLOY, "production").profile), Kubectl(), lambda _: None)
+    assert failed.value.hint.startswith("helm upgrade --install cert-manager")
+    assert log.read_text().count("upgrade\n") == 1
+
+
+def test_without_helm_nothing_is_begun_and_the_charts_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = Program(tmp_path)
+    program.install(monkeypatch)
+    done = CliRunner().invoke(app, ["rollout", "--cluster", "production", "--from", str(DEPLOY), "--yes"])
+    assert done.exit_code == 2
+    assert isinstance(done.exception, ConfigError | SystemExit)
+    with pytest.raises(ConfigError, match="gpu-operator") as told:
+        charts.helm(charts.ours(render.cluster(DEPLOY, "production").profile))
+    assert '--set-json \'mig={"strategy":"single"}\'' in told.value.hint
+    assert not (tmp_path / "log").exists() or not [line for line in program.lines if "apply" in line]

@@ -71,12 +71,15 @@ def rollout(
     found, kubectl = _cluster(folder, name, kubeconfig, cluster_context)
     proven = profile(folder / "clusters" / name / "profile.toml")
     gates = Gates(invocation, kubectl, proven, drills=drills)
+    operators = charts.ours(found.profile)
+    charts.helm(operators)
+    for chart in operators:
+        say(f"  bring the chart {chart.name} {chart.version} into {chart.namespace}")
     _agreed(found, kubectl, yes)
-    for chart in charts.ours(found.profile):
-        aside(f"this profile calls it ours, so it must be there: {chart.line()}")
 
     async def opened() -> dict[int, float]:
         await deployment.prepare(found.profile, kubectl, say)
+        charts.install(operators, kubectl, say)
         return await waves.rollout(folder, name, kubectl, say, gates.prove, seconds=seconds)
 
     took = asyncio.run(opened())
