@@ -37,6 +37,8 @@ NAMES = sorted(
         ("[1]", None),
         ("q=a", None),
         ('{"q": ', None),
+        (r'{"q\u0000": ["\u0000", "\ud800", "\ud83d\ude00"]}', {"q\ufffd": ["\ufffd", "?", "\U0001f600"]}),
+        ('{"q": ' + "[" * 900 + "]" * 900 + "}", None),
     ],
 )
 def test_arguments_are_read_as_they_were_meant(text: str, found: object) -> None:

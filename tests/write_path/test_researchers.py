@@ -100,12 +100,14 @@ def test_a_worker_killed_while_researchers_work_asks_for_nothing_that_was_finish
 
 
 def test_the_limit_on_steps_is_one_for_all_graphs_of_a_run_and_for_all_its_workers(platform: Platform) -> None:
-    for point in ("", "after_checkpoint:9"):
-        (run,) = platform.submit(agent="reporter", steps=9, tokens=10**6)
+    for steps, point in [(5, ""), (7, ""), (8, ""), (9, ""), (9, "after_checkpoint:9")]:
+        (run,) = platform.submit(agent="reporter", steps=steps, tokens=10**6)
         if point:
             worker = platform.worker(point)
             platform.until(lambda worker=worker: not worker.is_alive())
             worker.join()
         ended(platform, run)
         row = platform.rows("SELECT * FROM runs WHERE id = %s", run)[0]
-        assert (row["status"], row["reason"], row["steps"]) == ("exhausted", "steps", 9), point
+        assert (row["status"], row["reason"]) == ("exhausted", "steps"), (steps, point)
+        # one that has begun counts, a researcher's and that of the run around it: not all of them are over
+        assert steps - 2 <= row["steps"] <= steps, (steps, point)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from groundswell.core.records import ToolSpec, ToolUse
+from groundswell.core.texts import storable_value
 
 _MARKED = re.compile(r"<tool_call>\s*(.*?)\s*(?:</tool_call>|\Z)|```(?:tool|tool_call)\s*\n(.*?)(?:```|\Z)", re.DOTALL)
 _FENCED = re.compile(r"```(?:json)?\s*\n(.*?)(?:```|\Z)", re.DOTALL)
@@ -21,14 +22,14 @@ def arguments_of(text: str) -> dict[str, Any] | None:
         text = match.group(1).strip()
     for attempt in (text, _COMMA.sub(r"\1", text)):
         try:
-            found = json.loads(attempt or "{}", strict=False)
+            found = storable_value(json.loads(attempt or "{}", strict=False))
         except (ValueError, RecursionError):
             continue
         if isinstance(found, str) and found != text:
             return arguments_of(found)  # written twice over
         return found if isinstance(found, dict) else None
     try:
-        found = ast.literal_eval(text[:20_000])
+        found = storable_value(ast.literal_eval(text[:20_000]))
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
         return None
     return found if isinstance(found, dict) and all(isinstance(key, str) for key in found) else None

@@ -98,7 +98,7 @@ class CountingSaver(InMemorySaver):
     ) -> RunnableConfig:
         """Store a checkpoint. Raises LimitReached where a superstep follows, and none is left."""
         stored = await super().aput(config, checkpoint, metadata, new_versions)
-        self.supersteps.took(metadata.get("step", 0), checkpoint)
+        self.supersteps.follow(checkpoint)
         return stored
 
 

@@ -12,6 +12,7 @@ from groundswell.backends.databases.evidence import Piece
 from groundswell.core.errors import Denied, GroundswellError, NotFound, ToolFailed
 from groundswell.core.records import Excerpt, ToolResult
 from groundswell.core.redaction import redact, redact_value
+from groundswell.core.texts import storable, storable_value
 
 T = TypeVar("T")
 EXCERPT = frozenset(Excerpt.model_fields)
@@ -35,13 +36,13 @@ def value_in(result: ToolResult, name: str, returns: type[T]) -> T:
 def failure_of(error: GroundswellError, since: datetime | None = None) -> ToolResult:
     """What a call came to that failed; the words of an error may be those of a page or an endpoint."""
     status = "no_data" if isinstance(error, NotFound) else "error"
-    message, hint = redact(error.message), redact(error.hint)
+    message, hint = redact(storable(error.message)), redact(storable(error.hint))
     return ToolResult(status=status, since=since, code=error.code, message=message, hint=hint)
 
 
 def result_of(value: Any, budget: int, origin: str) -> tuple[ToolResult, list[Piece]]:
     """A reply, and the evidence that belongs to it. `value` is JSON-like; `budget` is in bytes of JSON."""
-    value = redact_value(value)
+    value = redact_value(storable_value(value))
     pieces = list(_pieces(value, origin))
     text = json.dumps(value, ensure_ascii=False)
     if len(text.encode()) <= budget:

@@ -19,10 +19,11 @@ def stream(
 ) -> StreamingResponse:
     """A response that tells events as they are stored."""
     fresh = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", **(headers or {})}
-    return StreamingResponse(_encoded(events), status, fresh, media_type="text/event-stream")
+    return StreamingResponse(encoded(events), status, fresh, media_type="text/event-stream")
 
 
-async def _encoded(events: AsyncIterator[Event]) -> AsyncGenerator[bytes]:
+async def encoded(events: AsyncIterator[Event]) -> AsyncGenerator[bytes]:
+    """Events as the bytes of a stream."""
     following = events.__aiter__()
     yield b": stream of a run's events; resume with Last-Event-ID\n\n"
     pending: asyncio.Task[Event] | None = None

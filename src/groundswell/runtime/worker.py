@@ -364,12 +364,11 @@ class Worker:
         config: Any = {"configurable": {"thread_id": run.id}}
         latest = await saver.aget_tuple(config)
         taken = max(latest.metadata.get("step", 0), 0) if latest else 0
-        if latest and run.epoch > 1:
-            await saver.recall()
+        below = await saver.recall() if latest and run.epoch > 1 else []
         config["recursion_limit"] = max(run.budget.steps - taken, 1)
         saver.supersteps = Supersteps(run.budget.steps - run.spent.steps)
-        if latest:  # it may have been killed between its last superstep and its end
-            saver.supersteps.check(latest.checkpoint)
+        for checkpoint in [latest.checkpoint, *below] if latest else []:  # what had begun is gone on with
+            saver.supersteps.follow(checkpoint)
         graph = self._graph(run, lease).copy({"checkpointer": saver})
         given = {"question": run.question, **(lease.call or {})}
         # the latest checkpoint decides: an input that is given twice starts over

@@ -51,6 +51,14 @@ async def test_text_and_reasoning_come_as_they_are_said_and_whole_at_the_end() -
     assert "reasoning" not in json.dumps(scripted.requests)
 
 
+async def test_what_no_text_can_hold_is_replaced_where_it_enters() -> None:
+    bad = "zero \0, half \ud83d"
+    reply, parts, _ = await said([Say(bad, reasoning=bad, calls=[(bad, {})])], TOOLS)
+    good = "zero \N{REPLACEMENT CHARACTER}, half ?"
+    assert "".join(part.text for part in parts) == reply.content == reply.reasoning == good
+    assert reply.tool_calls[0].name == good
+
+
 async def test_parallel_calls_come_with_their_arguments_put_together() -> None:
     calls = [("look", {"where": "a longer place than one piece"}), ("look", {"where": "b"})]
     reply, _, scripted = await said([Say(calls=calls)], TOOLS)

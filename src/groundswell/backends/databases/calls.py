@@ -257,18 +257,17 @@ class Journal:
     async def progress(self, place: Place, attempt: int, count: int, stage: str, done: int, total: int) -> None:
         """Show how far a call is. Raises EpochOver."""
         body = CallProgressed(call=place.fact, tool=place.ask.kind, stage=stage, done=done, total=total)
-        facts = [Fact(key=f"{place.fact}/progress/{attempt}/{count}", body=body)]
-        async with self.database.transaction() as connection:
-            await append(connection, place.run, place.epoch, facts)
-        self.database.appended(place.run, place.tenant, facts)
+        await self._state(place, Fact(key=f"{place.fact}/progress/{attempt}/{count}", body=body))
 
     async def tell(self, place: Place, attempt: int, count: int, text: str, reasoning: str) -> None:
         """Show what a model says while it speaks. Raises EpochOver."""
         body = Told(call=place.fact, tool=place.ask.kind, attempt=attempt, text=text, reasoning=reasoning)
-        facts = [Fact(key=f"{place.fact}/text/{attempt}/{count}", body=body)]
-        async with self.database.transaction() as connection:
-            await append(connection, place.run, place.epoch, facts)
-        self.database.appended(place.run, place.tenant, facts)
+        await self._state(place, Fact(key=f"{place.fact}/text/{attempt}/{count}", body=body))
+
+    async def _state(self, place: Place, fact: Fact) -> None:
+        async with self.database.connection() as connection:  # one statement is a transaction of its own
+            await append(connection, place.run, place.epoch, [fact])
+        self.database.appended(place.run, place.tenant, [fact])
 
     async def replies(self, tenant: str, run: str, task: str) -> dict[tuple[str, str, int], ToolResult]:
         """What a task that ran before was told: (kind, request digest, n) → result."""
@@ -341,20 +340,26 @@ class Journal:
                         reserved_money = reserved_money + %s, reserved_bytes = reserved_bytes + %s
                  WHERE id = %s
                  RETURNING budget, tool_calls + reserved_tool_calls AS tool_calls, tokens + reserved_tokens AS tokens,
-                           money + reserved_money AS money, bytes + reserved_bytes AS bytes"""
+                           money + reserved_money AS money, bytes + reserved_bytes AS bytes,
+                           extract(epoch FROM clock_timestamp() - started)::float8 - waited AS seconds"""
         values = (cost.tool_calls, cost.tokens, cost.money, cost.bytes, place.run)
         row = await (await connection.execute(sql, values)).fetchone()
         assert row is not None
         for name in RESERVED:
-            limit = row["budget"][name]
-            if row[name] > limit and getattr(cost, name) > 0:
-                message = f"this run may use {limit:,} {name.replace('_', ' ')}, and {place.ask.kind} needs more"
-                raise LimitReached(f"budget_{name}", message, "ask for less, or give the run a larger limit")
+            if row[name] > row["budget"][name] and getattr(cost, name) > 0:
+                raise _over(place, name, row["budget"][name])
+        if (row["seconds"] or 0.0) > row["budget"]["seconds"]:  # its worker ends it, and may be late
+            raise _over(place, "seconds", row["budget"]["seconds"])
 
     async def _unreserve(self, connection: Connection, place: Place, cost: Cost) -> None:
         sql = """UPDATE runs SET reserved_tool_calls = reserved_tool_calls - %s, reserved_tokens = reserved_tokens - %s,
                         reserved_money = reserved_money - %s, reserved_bytes = reserved_bytes - %s WHERE id = %s"""
         await connection.execute(sql, (cost.tool_calls, cost.tokens, cost.money, cost.bytes, place.run))
+
+
+def _over(place: Place, name: str, limit: float) -> LimitReached:
+    message = f"this run may use {limit:,} {name.replace('_', ' ')}, and {place.ask.kind} needs more"
+    return LimitReached(f"budget_{name}", message, "ask for less, or give the run a larger limit")
 
 
 def _standing(row: Any) -> Standing:

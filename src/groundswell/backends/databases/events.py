@@ -22,15 +22,19 @@ class EventLog:
 
     async def follow(self, tenant: str, run: str, after: int = 0) -> AsyncIterator[Event]:
         """Every event after a number, in order, until the run has ended and all are told."""
+        # one statement: a run that has ended is seen together with its last event
+        sql = """SELECT r.status, e.run, e.number, e.at, e.body FROM runs r
+                 LEFT JOIN LATERAL (SELECT * FROM events WHERE tenant = r.tenant AND run = r.id AND number > %s
+                                    ORDER BY number LIMIT %s) e ON true
+                 WHERE r.tenant = %s AND r.id = %s ORDER BY e.number"""
         while True:
-            # the status first: a run that ends between the two statements is found at the next look
-            sql = "SELECT status FROM runs WHERE tenant = %s AND id = %s"
-            row = await self.database.row(sql, tenant, run)
-            events = await self.after(tenant, run, after)
-            for event in events:
-                after = event.number
-                yield event
-            if row is None or (row["status"] in ENDED and len(events) < PAGE):
+            rows = await self.database.rows(sql, after, PAGE, tenant, run)
+            ended = not rows or rows[0]["status"] in ENDED
+            found = [row for row in rows if row["number"] is not None]
+            for row in found:
+                after = row["number"]
+                yield Event.model_validate({name: row[name] for name in ("run", "number", "at", "body")})
+            if ended and len(found) < PAGE:
                 return
-            if not events:
+            if not found:
                 await self.database.ear.wait()

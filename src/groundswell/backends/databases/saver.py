@@ -81,19 +81,19 @@ def nodes_to_run(channels: Mapping[str, Any]) -> tuple[str, ...]:
 
 @dataclass
 class Supersteps:
-    """How many supersteps a run has left, over all its graphs: LangGraph's own limit is one for each of them."""
+    """How many supersteps a run has left, over all its graphs: LangGraph's own limit is one for each of them.
+
+    One counts when it begins: while the graphs below it or beside it move, its own is taken already.
+    """
 
     left: int
 
-    def took(self, step: int, checkpoint: Checkpoint) -> None:
-        """Count one that is stored. Raises LimitReached where another one follows, and none is left."""
-        self.left -= step > 0
-        self.check(checkpoint)
-
-    def check(self, checkpoint: Checkpoint) -> None:
-        """Raise LimitReached where a superstep follows, and none is left."""
-        if self.left <= 0 and nodes_to_run(checkpoint["channel_values"]):
-            raise LimitReached("budget_steps", "the run has no supersteps left")
+    def follow(self, checkpoint: Checkpoint) -> None:
+        """Count the superstep that follows a checkpoint, if one does. Raises LimitReached where none is left."""
+        if nodes_to_run(checkpoint["channel_values"]):
+            if self.left <= 0:
+                raise LimitReached("budget_steps", "the run has no supersteps left")
+            self.left -= 1
 
 
 _current: ContextVar[Write] = ContextVar("write")
@@ -132,8 +132,11 @@ class RunSaver(AsyncPostgresSaver):
         if path.startswith("~__pregel_pull") and not name.startswith("__"):
             self.wrote[ns, task] = name
 
-    async def recall(self) -> None:
-        """Learn which nodes of the steps under way had finished before this lease, in every graph of the run."""
+    async def recall(self) -> list[Checkpoint]:
+        """Learn which nodes of the steps under way had finished before this lease, in every graph of the run.
+
+        Returns the latest checkpoint of each graph below the run's own.
+        """
         sql = (
             "SELECT checkpoint_ns, max(checkpoint_id) AS id FROM langgraph.checkpoints WHERE thread_id = %s GROUP BY 1"
         )
@@ -146,6 +149,8 @@ class RunSaver(AsyncPostgresSaver):
             self._finished(ns, task, row["task_path"])
             if task in sent:
                 self.wrote[ns, task] = sent[task]
+        below = [{"configurable": {"thread_id": self.run, "checkpoint_ns": ns}} for ns in latest if ns]
+        return [found.checkpoint for config in below if (found := await self.aget_tuple(config)) is not None]
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
@@ -185,7 +190,7 @@ class RunSaver(AsyncPostgresSaver):
             await self._gathered(writes)
             stored = await super().aput(config, checkpoint, metadata, new_versions)
         if self.supersteps:
-            self.supersteps.took(step, checkpoint)
+            self.supersteps.follow(checkpoint)
         return stored
 
     @contextlib.contextmanager

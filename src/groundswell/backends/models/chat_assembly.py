@@ -6,6 +6,7 @@ from typing import Any
 
 from groundswell.core.records import ChatReply, ChatRequest, ToolUse, Usage
 from groundswell.core.records.models import CHARACTERS_PER_TOKEN
+from groundswell.core.texts import storable
 
 CALLS_AT_MOST = 128
 
@@ -119,7 +120,7 @@ class Assembly:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    return storable(value) if isinstance(value, str) else ""
 
 
 def _count(value: Any) -> int:
