@@ -149,7 +149,9 @@ class RunSaver(AsyncPostgresSaver):
             self._finished(ns, task, row["task_path"])
             if task in sent:
                 self.wrote[ns, task] = sent[task]
-        below = [{"configurable": {"thread_id": self.run, "checkpoint_ns": ns}} for ns in latest if ns]
+        below: list[RunnableConfig] = [
+            {"configurable": {"thread_id": self.run, "checkpoint_ns": ns}} for ns in latest if ns
+        ]
         return [found.checkpoint for config in below if (found := await self.aget_tuple(config)) is not None]
 
     async def aput_writes(
