@@ -1,14 +1,17 @@
 """A whole platform in this process, with the write path's trial as an extension."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
 import httpx2
+import psycopg
 import pytest
 
 from backends.kube.test_bounds import dumped
 from groundswell.backends.databases.api_keys import ApiKeys
+from groundswell.backends.databases.embedded import ROLE
 from groundswell.core.settings import load
 from groundswell.runtime import discovery
 from groundswell.runtime.platform import Running
@@ -93,3 +96,16 @@ async def foreign(platform: Running) -> dict[str, str]:
     text, _ = await ApiKeys(database).create("narrow", "stranger", "stranger", ["runs"])
     await database.close()
     return {"Authorization": f"Bearer {text}"}
+
+
+@pytest.fixture
+def admin(platform: Running) -> Callable[..., Any]:
+    """Rows of the database, as nobody else may see or change them."""
+
+    def rows(sql: str, *values: Any) -> list[Any]:
+        with psycopg.connect(platform.base.database_url.replace("{role}", ROLE), autocommit=True) as connection:
+            connection.execute("SET search_path = groundswell, langgraph")
+            cursor = connection.execute(sql, values)
+            return cursor.fetchall() if cursor.description else []
+
+    return rows

@@ -7,11 +7,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx2
-import psycopg
 import pytest
 
 from groundswell.backends.databases.calls import Journal, Place
-from groundswell.backends.databases.embedded import ROLE
 from groundswell.core.records import Ask
 from groundswell.runtime.platform import Running
 from services.test_api import events, problem
@@ -54,19 +52,6 @@ async def decide(http: httpx2.AsyncClient, call: dict[str, Any], choice: str, **
 
 def effects(call: dict[str, Any]) -> int:
     return trial.lines("effects.log").count(call["call"])
-
-
-@pytest.fixture
-def admin(platform: Running) -> Callable[..., Any]:
-    """Rows of the database, as nobody else may see or change them."""
-
-    def rows(sql: str, *values: Any) -> list[Any]:
-        with psycopg.connect(platform.base.database_url.replace("{role}", ROLE), autocommit=True) as connection:
-            connection.execute("SET search_path = groundswell, langgraph")
-            cursor = connection.execute(sql, values)
-            return cursor.fetchall() if cursor.description else []
-
-    return rows
 
 
 ASK = {"input": "send this", "agent": "sender"}
@@ -213,31 +198,36 @@ async def test_arguments_that_change_void_what_was_asked_for(
     assert effects(call) == 0
 
 
+async def doubted(http: httpx2.AsyncClient, admin: Callable[..., Any]) -> dict[str, Any]:
+    """A run that waits for somebody who says whether its effect happened."""
+    run = await waiting(http, ASK)
+    doubt = trial.LOGS["folder"] / "doubt"
+    doubt.touch()
+    # as it stands when the service died in the middle, and the time it had is over
+    admin(
+        """UPDATE calls SET state = 'intended', attempt = 1, acting_until = clock_timestamp() - interval '1 second'
+           WHERE run = %s AND state = 'asked'""",
+        run["id"],
+    )
+    admin(
+        """UPDATE runs SET status = 'queued', reason = '', reserved_tool_calls = 1, reserved_bytes = 64000 * 16
+           WHERE id = %s""",
+        run["id"],
+    )
+
+    async def unknown() -> bool:
+        found = (await http.get(f"/v1/runs/{run['id']}")).json()
+        assert not found["ended"], found
+        return (found["status"], found["reason"]) == ("waiting", "outcome")
+
+    await until(unknown)
+    doubt.unlink()
+    return run
+
+
 async def test_unknown_outcome_is_settled_by_a_person(http: httpx2.AsyncClient, admin: Callable[..., Any]):
     for choice, made, said in (("happened", 0, "ok"), ("did_not_happen", 1, "sent")):
-        run = await waiting(http, ASK)
-        call = await asked(http, run["id"])
-        doubt = trial.LOGS["folder"] / "doubt"
-        doubt.touch()
-        # as it stands when the service died in the middle, and the time it had is over
-        admin(
-            """UPDATE calls SET state = 'intended', attempt = 1, acting_until = clock_timestamp() - interval '1 second'
-               WHERE run = %s AND state = 'asked'""",
-            run["id"],
-        )
-        admin(
-            """UPDATE runs SET status = 'queued', reason = '', reserved_tool_calls = 1, reserved_bytes = 64000 * 16
-               WHERE id = %s""",
-            run["id"],
-        )
-
-        async def unknown(run: str = run["id"]) -> bool:
-            found = (await http.get(f"/v1/runs/{run}")).json()
-            assert not found["ended"], found
-            return (found["status"], found["reason"]) == ("waiting", "outcome")
-
-        await until(unknown)
-        doubt.unlink()
+        run = await doubted(http, admin)
         call = await asked(http, run["id"])
         assert call["waits_for"] == "outcome"
         assert call["note"] == f"look for {call['call']} in effects.log"
