@@ -30,6 +30,7 @@ from router_weights import LABELS, Example, blind, examples
 
 F1, RECALL, P99_MS = 0.93, 0.85, 5.0
 ROUNDS = 3
+WITH = {"in_a_repository": "repo", "with_documents": "pages"}  # the only source that a person named
 KEYWORDS = {
     "coding": r"\b(?:function|class|method|module|code|file|test|repo|refactor|bug|implement|\w+\.(?:py|ts|go|rs))\b",
     "observability": r"\b(?:pods?|cluster|namespace|deployment|nodes?|kubectl|container|prod|production|alerts?)\b",
@@ -83,10 +84,10 @@ async def timed(given: Sequence[Example]) -> dict[str, float]:
     chooser, taken = Chooser(agents()), list[float]()
     for each in [*given, Example("ERROR connection refused to 10.0.0.1\n" * 200, NONE, "log", "")]:
         rounds: list[float] = []
-        for _ in range(ROUNDS):  # the least of them: what else the machine does is not the router's time
-            began = time.perf_counter()
+        for _ in range(ROUNDS):  # the least, and of CPU time: what else the machine does is not the router's
+            began = time.thread_time()
             await chooser.choose(Asked(each.text))
-            rounds.append(1000 * (time.perf_counter() - began))
+            rounds.append(1000 * (time.thread_time() - began))
         taken.append(min(rounds))
     taken.sort()
     return {"p50": round(taken[len(taken) // 2], 2), "p99": round(taken[int(len(taken) * 0.99)], 2)}
@@ -105,8 +106,9 @@ async def measured(folder: Path) -> dict[str, Any]:
                 continue
             asked = [await chosen(given, model) for _ in range(ROUNDS)]
             rows[way] = scored(right, names(asked[0])) | {"same_each_time": all(each == asked[0] for each in asked)}
-            in_repo = scored(right, names(await chosen(given, model, "repo")))
-            rows[way]["in_a_repository"] = {key: in_repo[key] for key in ("macro_f1", "out_of_scope_recall")}
+            for there, kind in WITH.items():
+                beside = scored(right, names(await chosen(given, model, kind)))
+                rows[way][there] = {key: beside[key] for key in ("macro_f1", "out_of_scope_recall")}
         figures[name] = rows
     figures["milliseconds"] = await timed(examples("test"))
     if embedder is not None:
@@ -132,10 +134,12 @@ def main() -> None:
     parser.add_argument("--models", type=Path, default=load().settings.data / "models")
     figures = asyncio.run(measured(parser.parse_args().models / MINILM_FOLDER))
     for part in ("test", "blind"):
-        print(f"{part:10} {'texts':>6} {'macro-F1':>9} {'OOS recall':>11} {'right':>6}  in a repository")
+        print(
+            f"{part:10} {'texts':>6} {'macro-F1':>9} {'OOS recall':>11} {'right':>6}  in a repository, with documents"
+        )
         for way, row in figures[part].items():
-            extra = row.get("in_a_repository", {})
-            inside = f"  {extra['macro_f1']:.3f} {extra['out_of_scope_recall']:.3f}" if extra else ""
+            extra = [row[there] for there in WITH if there in row]
+            inside = "".join(f"  {each['macro_f1']:.3f} {each['out_of_scope_recall']:.3f}" for each in extra)
             texts, f1, recall = row["texts"], row["macro_f1"], row["out_of_scope_recall"]
             print(f"  {way:8} {texts:6} {f1:9.3f} {recall:11.3f} {row['right_where_chosen']:6.3f}{inside}")
     print(f"milliseconds by words {figures['milliseconds']}")

@@ -19,7 +19,7 @@ from groundswell.backends.databases.evidence import Piece
 from groundswell.backends.models.chat import ChatModel, Endpoint
 from groundswell.backends.vectors import bm25
 from groundswell.core.context import Models, RunContext
-from groundswell.core.errors import Conflict, Denied, GroundswellError, Invalid, NotFound, ToolFailed
+from groundswell.core.errors import Conflict, GroundswellError, Invalid, NotFound, ToolFailed
 from groundswell.core.ports import (
     Cluster,
     CollectionInfo,
@@ -48,7 +48,7 @@ from groundswell.core.records import (
     Turn,
 )
 from groundswell.core.tool import Tool
-from groundswell.runtime.results import result_of
+from groundswell.runtime.results import failure_of, result_of, value_in
 from groundswell.scripted_model import Say as Say
 from groundswell.scripted_model import ScriptedModel as ScriptedModel
 
@@ -286,14 +286,7 @@ class FakeTools:
     async def call(self, name: str, /, *, returns: type[T], **arguments: Any) -> T:
         """A tool's value; what is not `ok` raises."""
         result = await self.result(name, **arguments)
-        adapter: TypeAdapter[T] = TypeAdapter(returns)
-        if result.status == "denied":
-            raise Denied(result.code, result.message, result.hint)
-        if result.status == "error":
-            raise ToolFailed(result.code, result.message, result.hint)
-        if result.status == "no_data" and result.value is None:
-            raise NotFound(result.code or "no_data", result.message or f"{name} found nothing", result.hint)
-        return adapter.validate_python(result.value)
+        return value_in(result, name, returns)
 
     async def result(self, name: str, /, **arguments: Any) -> ToolResult:
         """A tool's result, whatever its status."""
@@ -301,8 +294,7 @@ class FakeTools:
         try:
             value = await self.reply(name, arguments)
         except GroundswellError as error:
-            status = "no_data" if isinstance(error, NotFound) else "error"
-            return ToolResult(status=status, code=error.code, message=error.message, hint=error.hint)
+            return failure_of(error)
         return value if isinstance(value, ToolResult) else self._kept(value)
 
     async def reply(self, name: str, arguments: dict[str, Any]) -> Any:

@@ -9,6 +9,7 @@ import pytest
 from e2e.program import Home, made
 from groundswell.client import Client
 from groundswell.core.records import NewRun, Run
+from incidents.asking import answered
 from incidents.judge import HELD_OUT, cases, floor, judge
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600), pytest.mark.xdist_group("incidents")]
@@ -23,8 +24,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     home.close()
 
 
-async def answers(platform: Home, *sets: str) -> dict[str, Run]:
-    """The run of every case."""
+async def answers(platform: Home, *sets: str, every: int = 1) -> dict[str, Run]:
+    """The run of every case, or of a share."""
     instance, turn = platform.instance, asyncio.Semaphore(AT_ONCE)
     async with Client(instance["url"], instance["key"]) as client:
 
@@ -36,15 +37,13 @@ async def answers(platform: Home, *sets: str) -> dict[str, Run]:
                     pass
                 return name, await client.show(run.id)
 
-        return dict(
-            await asyncio.gather(*(one(name, str(folder), question) for name, folder, question, _ in cases(*sets)))
-        )
+        asked = list(cases(*sets))[::every]
+        return dict(await asyncio.gather(*(one(name, str(folder), question) for name, folder, question, _ in asked)))
 
 
 async def test_root_causes_are_named_and_what_is_well_raises_no_alarm(platform: Home) -> None:
-    first, second = await answers(platform), await answers(platform)
+    first = await answers(platform)
     said = {name: run.answer.text if run.answer else "" for name, run in first.items()}
-    assert said == {name: run.answer.text if run.answer else "" for name, run in second.items()}
     ours, floors, wrong = Counter[tuple[bool, str]](), Counter[tuple[bool, str]](), list[str]()
     for name, folder, _, case in cases():
         verdict = judge(case, said[name])
@@ -60,6 +59,15 @@ async def test_root_causes_are_named_and_what_is_well_raises_no_alarm(platform: 
     for name, run in first.items():
         assert run.answer, name
         assert all(claim.citations for claim in run.answer.claims), name
+
+
+async def test_asked_three_times_the_answer_is_the_same_and_that_of_the_agent_alone(platform: Home) -> None:
+    folders = {name: (folder, question) for name, folder, question, _ in cases()}
+    rounds = [await answers(platform, every=12) for _ in range(3)]
+    for name, run in rounds[0].items():
+        assert run.answer, name
+        assert run.answer == rounds[1][name].answer == rounds[2][name].answer, name
+        assert run.answer == await answered(*folders[name]), name
 
 
 async def test_what_was_composed_unseen_is_answered_and_its_healthy_raise_no_alarm(platform: Home) -> None:

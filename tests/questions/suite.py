@@ -152,14 +152,15 @@ async def scored(desk: Desk, asked: list[Question]) -> tuple[Score, Score]:
     return ours, floor
 
 
-async def main(words: list[str]) -> None:
-    named = words[words.index("--embeddings") + 1] if "--embeddings" in words else "wordllama:"
+@asynccontextmanager
+async def standing(embeddings: str) -> AsyncIterator[Desk]:
+    """The shelves in a database of their own; `embeddings` is `minilm:FOLDER`, `wordllama:` or `none:`."""
     embedders: dict[str, Callable[[str], Embedder | None]] = {
         "minilm": lambda folder: MiniLMEmbedder(Path(folder)),
         "wordllama": lambda _: WordLlamaEmbedder(),
         "none": lambda _: None,
     }
-    scheme, _, rest = named.partition(":")
+    scheme, _, rest = embeddings.partition(":")
     with tempfile.TemporaryDirectory(prefix="gs-suite-") as folder:
         server = EmbeddedPostgres(Path(folder) / "postgres")
         url = (await server.start()).replace("{role}", ROLE)
@@ -168,18 +169,24 @@ async def main(words: list[str]) -> None:
             database = Database(url)
             await database.open()
             async with shelves(database, Path(folder) / "vectors", embedders[scheme](rest)) as desk:
-                asked = [q for q in questions() if q.held == ("--held" in words) or "--all" in words]
-                began = time.monotonic()
-                ours, floor = await scored(desk, asked)
-                took = (time.monotonic() - began) / len(asked)
-                print(f"embeddings {scheme}, {len(asked)} questions, {took * 1000:.0f} ms each")  # noqa: T201
-                print(f"web agent          {ours}")  # noqa: T201
-                print(f"top search snippet {floor}")  # noqa: T201
-                if "--quiet" not in words:
-                    print("\n".join(ours.wrong))  # noqa: T201
+                yield desk
             await database.close()
         finally:
             await server.stop()
+
+
+async def main(words: list[str]) -> None:
+    named = words[words.index("--embeddings") + 1] if "--embeddings" in words else "wordllama:"
+    async with standing(named) as desk:
+        asked = [q for q in questions() if q.held == ("--held" in words) or "--all" in words]
+        began = time.monotonic()
+        ours, floor = await scored(desk, asked)
+        took = (time.monotonic() - began) / len(asked)
+        print(f"embeddings {named}, {len(asked)} questions, {took * 1000:.0f} ms each")  # noqa: T201
+        print(f"web agent          {ours}")  # noqa: T201
+        print(f"top search snippet {floor}")  # noqa: T201
+        if "--quiet" not in words:
+            print("\n".join(ours.wrong))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -336,3 +336,9 @@ async def test_the_reference_page_needs_no_network(http: httpx2.AsyncClient):
 async def test_unknown_routes_are_problems_too(http: httpx2.AsyncClient):
     assert problem(await http.get("/v1/nothing"))[0] == 404
     assert problem(await http.get("/nothing"))[0] == 404
+
+
+async def test_openais_list_names_no_agent_that_has_nothing_to_answer_with(http: httpx2.AsyncClient):
+    names = {model["id"] for model in (await http.get("/v1/models")).json()["data"]}
+    assert {"agent:coding", "agent:web", "agent:observability"} <= names
+    assert "agent:chat" not in names  # it has only a model's word, and there is no model

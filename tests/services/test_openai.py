@@ -23,6 +23,14 @@ from groundswell.testing import Say, ScriptedModel
 from services.serving import served
 
 pytestmark = pytest.mark.timeout(120)
+AWAY = """
+apiVersion: v1
+kind: Config
+current-context: away
+clusters: [{name: away, cluster: {server: "http://127.0.0.1:9"}}]
+contexts: [{name: away, context: {cluster: away, user: nobody}}]
+users: [{name: nobody, user: {}}]
+"""
 
 
 class Mouth:
@@ -117,8 +125,7 @@ async def latest(http: httpx2.AsyncClient) -> dict[str, Any]:
 
 async def test_the_models_are_the_agents_and_the_roles(client: openai.AsyncOpenAI) -> None:
     names = [model.id async for model in client.models.list()]
-    assert "agent:coding" in names
-    assert "llm:planner" in names
+    assert {"agent:coding", "agent:chat", "llm:planner"} <= set(names)
     assert "llm:code" not in names
 
 
@@ -332,16 +339,33 @@ async def test_errors_have_openais_shape(
     assert caught.value.code == code
 
 
-async def test_a_run_that_failed_is_not_started_again_by_a_client_that_retries(
-    client: openai.AsyncOpenAI, http: httpx2.AsyncClient, tmp_path: Path
+@pytest.mark.parametrize(
+    ("agent", "sources", "kind", "code"),
+    [
+        ("observability", {"kubernetes": "dump:{}/gone"}, openai.UnprocessableEntityError, "no_such_dump"),
+        ("web", {}, openai.UnprocessableEntityError, "no_source"),
+        ("observability", {"kubernetes": "kubeconfig:{}/away"}, openai.InternalServerError, "cluster_unreachable"),
+    ],
+)
+async def test_what_the_request_lacks_is_the_callers_to_mend_and_no_failed_run_is_started_again_by_a_client(
+    client: openai.AsyncOpenAI,
+    http: httpx2.AsyncClient,
+    tmp_path: Path,
+    agent: str,
+    sources: dict[str, str],
+    kind: type[openai.APIStatusError],
+    code: str,
 ) -> None:
+    (tmp_path / "away").write_text(AWAY)
+    named = {key: source.format(tmp_path) for key, source in sources.items()}
     before = {run["id"] for run in (await http.get("/v1/runs", params={"limit": 50})).json()["runs"]}
-    with pytest.raises(openai.InternalServerError):
+    with pytest.raises(kind) as caught:
         await client.with_options(max_retries=2).chat.completions.create(
-            model="agent:observability",
+            model=f"agent:{agent}",
             messages=[{"role": "user", "content": "What is wrong?"}],
-            extra_body={"groundswell": {"sources": {"kubernetes": f"dump:{tmp_path}/gone"}}},
+            extra_body={"groundswell": {"sources": named}},
         )
+    assert caught.value.code == code
     after = {run["id"] for run in (await http.get("/v1/runs", params={"limit": 50})).json()["runs"]}
     assert len(after - before) == 1
 

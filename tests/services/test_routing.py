@@ -17,6 +17,7 @@ from groundswell.core.agent import Agent
 from groundswell.core.records import NewRun
 from groundswell.core.settings import load
 from groundswell.runtime import discovery
+from groundswell.runtime.keys import CallerToken
 from groundswell.runtime.platform import Running
 from groundswell.scripted_model import ScriptedModel
 from groundswell.services.router import features, service
@@ -27,6 +28,7 @@ from groundswell.testing import DirectModels, DirectTools, FakeContext, run_cont
 ROOT = Path(__file__).parents[2]
 OURS = ("coding", "observability", "web")
 PODS = "why is the checkout pod crash looping in namespace prod"
+HERE = CallerToken("local", "local", local=True)
 CODE = "which functions call parse_invoice() in src/billing.py"
 
 
@@ -160,6 +162,30 @@ async def test_a_source_speaks_for_its_agent_but_not_against_a_clear_text():
     assert (await chooser.choose(Asked("tell me a joke", sources=("repo",)))).agent == ""
 
 
+async def test_a_question_that_seems_to_be_for_nobody_is_one_for_the_documents_that_a_person_named():
+    chooser = Chooser(installed(*OURS))
+    for text in (
+        "How do I make the sidebar use only a third of the width?",
+        "how do I exclude a folder from the backup?",
+    ):
+        assert (await chooser.choose(Asked(text))).agent == "", text
+        named, also = Asked(text, sources=("pages",)), Asked(text, sources=("repo",), configured=("repo", "pages"))
+        for asked in (named, Asked(text, configured=("pages",)), also):
+            assert (await chooser.choose(asked)).agent == "web", text
+    for text in ("tell me a joke", "write a poem about the sea", "order two pizzas to my home", "thanks!"):
+        assert (await chooser.choose(Asked(text, sources=("pages",)))).agent == "", text
+    assert (await chooser.choose(Asked(CODE, configured=("pages",)))).agent == "coding"
+
+
+async def test_sources_of_the_settings_count_for_the_person_here_and_not_for_others(platform: Running):
+    more = {"sources.pages": "collection:manuals"}
+    base = dataclasses.replace(platform.base, loaded=load(Path("nowhere"), more, {"HOME": "/nowhere"}))
+    question = NewRun.model_validate({"input": "How do I make the sidebar use only a third of the width?"})
+    async with service.opened(base) as router:
+        assert (await router.routed(question, HERE))[1].agent == "web"
+        assert (await router.routed(question, CallerToken("else", "else")))[1].agent == ""
+
+
 async def test_what_is_piped_in_is_read_too():
     trace = 'Traceback (most recent call last):\n  File "app/a.py", line 3, in run\nKeyError: 1'
     assert (await Chooser(installed(*OURS)).choose(Asked("what does this mean", trace))).agent == "coding"
@@ -225,9 +251,9 @@ async def test_what_is_out_of_scope_is_plain_chat_only_where_settings_and_a_mode
 ):
     base = dataclasses.replace(platform.base, loaded=load(Path("nowhere"), more, {"HOME": "/nowhere"}))
     async with service.opened(base) as router:
-        _, said = await router.routed(NewRun.model_validate({"input": "tell me a joke"}), "local")
+        _, said = await router.routed(NewRun.model_validate({"input": "tell me a joke"}), HERE)
         assert said.agent == agent
-        _, said = await router.routed(NewRun.model_validate({"input": PODS}), "local")
+        _, said = await router.routed(NewRun.model_validate({"input": PODS}), HERE)
         assert said.agent == "observability"
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from langgraph.errors import GraphRecursionError
 
-from groundswell.core.errors import Denied, GroundswellError, LimitReached
+from groundswell.core.errors import Denied, GroundswellError, LimitReached, ToolFailed, Unavailable
 from groundswell.core.records import Answer, Problem, Run, ToolResult
 from groundswell.core.records.events import Answered
 
@@ -16,7 +16,8 @@ def ending_of(state: Mapping[str, Any], *, direct: bool) -> Answered:
         result = ToolResult.model_validate(state["result"])
         if result.status in ("ok", "no_data"):
             return Answered(status="succeeded", reason=result.status if result.status == "no_data" else "")
-        problem = Problem(code=result.code, message=result.message, hint=result.hint)
+        status = 403 if result.status == "denied" else _status(ToolFailed, result.transient)
+        problem = Problem(code=result.code, message=result.message, hint=result.hint, status=status)
         return Answered(status="failed", reason=result.status, error=problem)
     answer = Answer.model_validate(state.get("answer") or {})
     return Answered(status="succeeded", answer=answer, mode=state.get("mode", "L3"))
@@ -45,5 +46,11 @@ def exhausted(limit: str, run: Run) -> Answered:
 
 def failed(reason: str, error: GroundswellError) -> Answered:
     """Something went wrong."""
-    problem = Problem(code=error.code, message=error.message, hint=error.hint)
+    status = _status(type(error), error.details.get("transient") is True)
+    problem = Problem(code=error.code, message=error.message, hint=error.hint, status=status)
     return Answered(status="failed", reason=reason, error=problem)
+
+
+def _status(kind: type[GroundswellError], transient: bool) -> int:
+    """What HTTP says of an error: only what may be there later is unavailable."""
+    return Unavailable.status if transient else kind.status

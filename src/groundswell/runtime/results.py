@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from groundswell.backends.databases.calls import SEEN
 from groundswell.backends.databases.evidence import Piece
-from groundswell.core.errors import Denied, GroundswellError, NotFound, ToolFailed
+from groundswell.core.errors import Denied, GroundswellError, NotFound, ToolFailed, Unavailable
 from groundswell.core.records import Excerpt, ToolResult
 from groundswell.core.redaction import redact, redact_value
 from groundswell.core.texts import storable, storable_value
@@ -27,7 +27,7 @@ def value_in(result: ToolResult, name: str, returns: type[T]) -> T:
     if result.status == "denied":
         raise Denied(result.code, result.message, result.hint)
     if result.status not in ("ok", "no_data"):
-        raise ToolFailed(result.code, result.message, result.hint)
+        raise ToolFailed(result.code, result.message, result.hint, transient=result.transient)
     if result.code == SEEN:
         raise ToolFailed("no_value", f"{name}: {result.message}; what it returned is not known")
     return adapter.validate_python(result.value)
@@ -37,7 +37,8 @@ def failure_of(error: GroundswellError, since: datetime | None = None) -> ToolRe
     """What a call came to that failed; the words of an error may be those of a page or an endpoint."""
     status = "no_data" if isinstance(error, NotFound) else "error"
     message, hint = redact(storable(error.message)), redact(storable(error.hint))
-    return ToolResult(status=status, since=since, code=error.code, message=message, hint=hint)
+    passing = isinstance(error, Unavailable)
+    return ToolResult(status=status, since=since, code=error.code, message=message, hint=hint, transient=passing)
 
 
 def result_of(value: Any, budget: int, origin: str) -> tuple[ToolResult, list[Piece]]:

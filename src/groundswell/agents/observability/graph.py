@@ -9,13 +9,14 @@ from langgraph.runtime import Runtime
 
 from groundswell.agents.loop.graph import with_loop
 from groundswell.agents.loop.state import LoopState
-from groundswell.agents.observability import diagnosis, metrics, report
+from groundswell.agents.observability import diagnosis, metrics, metrics_alone, report
 from groundswell.agents.observability.findings import Finding
 from groundswell.agents.observability.metrics import Measured, measured
 from groundswell.agents.observability.question import Focus, focus_of, in_thread, names_in
 from groundswell.agents.observability.world import World
 from groundswell.core.agent import Agent, Limits, Update
 from groundswell.core.context import RunContext
+from groundswell.core.errors import Denied, NotFound, ToolFailed
 from groundswell.core.records import ClusterEvidence
 
 
@@ -26,7 +27,7 @@ class State(LoopState):
 
 
 async def diagnose(state: State, runtime: Runtime[RunContext]) -> Update:
-    """Look at the cluster once, run the rules over it, and rank what they find.
+    """Look at the cluster once, run the rules over it, and rank what they find; without one, at its metrics.
 
     The pack is not kept in the state: it is large, and a step that runs again gets the same one from the journal.
     """
@@ -34,7 +35,14 @@ async def diagnose(state: State, runtime: Runtime[RunContext]) -> Update:
     question = state["question"]
     earlier = [turn.question for turn in context.history if turn.agent == "observability"]
     about = names_in(question) or names_in(in_thread(question, earlier))
-    pack = await context.tools.call("cluster_evidence", about=about, returns=ClusterEvidence)
+    try:
+        pack = await context.tools.call("cluster_evidence", about=about, returns=ClusterEvidence)
+    except (Denied, NotFound, ToolFailed) as error:
+        if "prometheus" not in context.run.sources:
+            raise
+        update, signs = await metrics_alone.diagnosed(context, question, error)
+        context.note("understood", kind="incident", metrics=context.run.sources["prometheus"], findings=signs)
+        return update
     world, focus, found = await asyncio.to_thread(_looked_at, question, pack, earlier)
     concerned = [*sorted(focus.objects), *(each.about for each in found if each.is_broken)]
     numbers, unmeasured = await measured(context, concerned)

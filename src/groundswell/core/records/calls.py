@@ -25,6 +25,7 @@ class ToolResult(Record):
     code: str = ""
     message: str = ""
     hint: str = ""
+    transient: bool = False  # of an error: what was asked was not there, and may be later
 
 
 class Ask(Record):

@@ -150,6 +150,7 @@ class Problem(Record):
     code: str
     message: str
     hint: str = ""
+    status: int = 0  # as HTTP would say it, where that is known
 
 
 class Answer(Record):

@@ -93,13 +93,17 @@ async def complete(request: Request) -> Response:
 
 @routes.get("/models", response_model=None, summary="List agents and models as OpenAI lists models")
 async def models(request: Request) -> Response:
-    """Every agent, and every role that has a model."""
+    """Every agent that answers here, and every role that has a model."""
     try:
         gateway: Gateway = opened_of(request)
         door = Asked(gateway, await gateway.admit(request))
         agents: list[dict[str, Any]] = await door.read("/v1/agents")
-        listed = [_model(f"{AGENT}{agent['name']}", description=agent["description"]) for agent in agents]
-        for view in TypeAdapter(list[ModelView]).validate_python(await door.post("models", "/internal/listed", {})):
+        views = TypeAdapter(list[ModelView]).validate_python(await door.post("models", "/internal/listed", {}))
+        speaks = any(view.role == "planner" and not view.resting for view in views)
+        # an agent that looks at nothing has only a model's word
+        answering = [agent for agent in agents if agent["tools"] or speaks]
+        listed = [_model(f"{AGENT}{agent['name']}", description=agent["description"]) for agent in answering]
+        for view in views:
             more = {"engine": view.model, "window": view.window, "resting": view.resting}
             listed.append(_model(f"{ROLE}{view.role}", **more))
         return JSONResponse({"object": "list", "data": listed})
@@ -210,8 +214,11 @@ async def _cancel(door: Asked, run: str) -> None:
 
 
 def _failure(run: Run) -> GroundswellError:
-    kind = Denied if run.reason == "denied" else Unavailable
-    return kind(run.error.code, run.error.message, run.error.hint) if run.error else kind("failed", "it failed")
+    if run.error is None:
+        return Unavailable("failed", "it failed")
+    status = Denied.status if run.reason == "denied" else run.error.status or Unavailable.status
+    told = {"code": run.error.code, "detail": run.error.message, "hint": run.error.hint}
+    return from_problem(told, status)
 
 
 async def _passed_through(request: Request, door: Asked, asked: ChatCompletion, raw: Mapping[str, Any]) -> Response:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from groundswell.core.agent import Agent
 from groundswell.core.records import Alternative, Route
-from groundswell.services.router import intents
+from groundswell.services.router import features, intents
 from groundswell.services.router.classifier import NONE, Classifier, Seen, trained
 
 Vector = Callable[[str], Awaitable[Sequence[float] | None]]  # a text's MiniLM vector, where there is one
@@ -18,6 +18,16 @@ LEANS = {  # by how much a run's only kind of source speaks for an agent; `ask` 
     "prometheus": ("observability", 2.0),
     "pages": ("web", 2.0),
 }
+# Documents may be about anything, so that a question that seems to be for nobody is one for them: they say it or do not
+OF_DOCUMENTS = ("web", 3.5)
+ASKS = re.compile(
+    r"^\W*(?:and |so |but )?(?:who|whom|whose|what|which|when|where|why|how|does|do|did|is|are|was|were|can|could|may"
+    r"|must|should|will|has|have)\b|\?\s*$",
+    re.IGNORECASE,
+)
+ASKS_ELSE = frozenset(  # signs of what no document answers, however it is put
+    {"you", "text to write", "errand", "errand in a cluster", "few words", "three words", "sum", "advice"}
+)
 LEAD = "No agent here is for that: they look things up and answer on evidence."
 LEADS = {  # what is said first, by what the text is seen to be
     "is an errand": "That is something to do, and the agents here only look and answer.",
@@ -44,6 +54,7 @@ class Asked:
     question: str
     attached: str = ""
     sources: tuple[str, ...] = ()  # their kinds
+    configured: tuple[str, ...] = ()  # the kinds that the run would get beside them
     current: str = ""  # the agent of the thread, for a follow-up
     earlier: str = ""  # the question that was asked back about
 
@@ -75,6 +86,14 @@ def mentioned(text: str, agents: Mapping[str, Agent]) -> tuple[str, str]:
     return "", text
 
 
+def _asks_documents(question: str, classifier: Classifier, seen: Seen) -> bool:
+    """Whether a text is a question that by its words is for no agent: only documents can be about what it asks."""
+    if not ASKS.search(question) or ASKS_ELSE & {features.SIGNS[sign].name for sign in seen.signs}:
+        return False
+    found = classifier.confidences(seen)
+    return max(found, key=found.__getitem__) == NONE
+
+
 @dataclass(frozen=True)
 class Chooser:
     """Chooses among the installed agents."""
@@ -103,9 +122,11 @@ class Chooser:
     async def weighed(self, asked: Asked) -> Weighed:
         """The confidence of every installed agent, and of none."""
         classifier, text = trained(), asked.text
-        kinds = {LEANS[kind] for kind in asked.sources if kind in LEANS}
+        kinds = {LEANS[kind] for kind in asked.sources or asked.configured if kind in LEANS}
         lean = dict(kinds) if len({name for name, _ in kinds}) == 1 else {}
         seen = classifier.seen(text)
+        if "pages" in (*asked.sources, *asked.configured) and _asks_documents(asked.question, classifier, seen):
+            lean = {**lean, **dict([OF_DOCUMENTS])}
         vector: Sequence[float] | None = None
         found = classifier.confidences(seen, None, lean)
         if self.vector is not None and (max(found.values()) < classifier.sure or self._untrained(classifier)):

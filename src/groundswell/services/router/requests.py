@@ -1,7 +1,7 @@
 """What a request says beside its words: a mention, a thread to go on with, an answer to what was asked back."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from groundswell.core.agent import Agent
 from groundswell.core.errors import Invalid
@@ -12,9 +12,15 @@ ONLY_A_NAME = re.compile(r"\W*(?:(?:the|use|ask)\W+)?([A-Za-z][\w-]*)(?:\W+(?:ag
 
 
 async def routed(
-    request: NewRun, earlier: Run | None, chooser: Chooser, agents: Mapping[str, Agent]
+    request: NewRun,
+    earlier: Run | None,
+    chooser: Chooser,
+    agents: Mapping[str, Agent],
+    configured: Collection[str] = (),
 ) -> tuple[NewRun, Route]:
-    """The agent for a request that names none, and the request as it gets it; `earlier` is its thread's last run."""
+    """The agent for a request that names none, and the request as it gets it; `earlier` is its thread's last run,
+    `configured` the kinds of source that it would get beside its own.
+    """
     message = _last_said(request)
     question = "\n".join(part.text for part in message.parts if part.kind == "text")
     name, rest = mentioned(question, agents)
@@ -28,6 +34,7 @@ async def routed(
         question=question,
         attached="\n".join(part.text for part in message.parts if part.kind == "attachment"),
         sources=tuple(request.sources),
+        configured=tuple(configured),
         current=earlier.agent if earlier else "",
         earlier=earlier.question if earlier and asked_back else "",
     )

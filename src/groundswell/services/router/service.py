@@ -95,7 +95,7 @@ class Router:
         agent = self.agents.get(run.agent)
         return offered(agent, run.tenant, self.base.policy, self.tools) if agent else []
 
-    async def routed(self, request: NewRun, tenant: str) -> tuple[NewRun, Route]:
+    async def routed(self, request: NewRun, caller: CallerToken) -> tuple[NewRun, Route]:
         """Which agent answers, and the request as that agent gets it: without the mention, without secrets.
 
         An explicit agent wins, then a mention; else the words decide, and a follow-up stays with its thread's agent.
@@ -104,8 +104,10 @@ class Router:
         if request.agent:
             self.agent(request.agent)
             return request, Route(agent=request.agent, confidence=1.0, reason="named by the caller")
-        earlier = (await self.runs.listed(tenant, thread=request.thread, limit=1))[0] if request.thread else []
-        request, route = await routed(request, earlier[0] if earlier else None, self.chooser, self.agents)
+        thread = request.thread
+        earlier = (await self.runs.listed(caller.tenant, thread=thread, limit=1))[0] if thread else []
+        last, configured = earlier[0] if earlier else None, self._configured(caller)
+        request, route = await routed(request, last, self.chooser, self.agents, configured)
         return request, self._or_chat(route)
 
     def _or_chat(self, route: Route) -> Route:
@@ -126,7 +128,7 @@ class Router:
 
     async def accept(self, request: NewRun, caller: CallerToken, key: str, call: dict[str, Any] | None = None) -> Run:
         """Store a run, or store that policy refuses it, or that no agent is for it and what is asked back."""
-        request, route = await self.routed(request, caller.tenant)
+        request, route = await self.routed(request, caller)
         request = self._with_defaults(request, self.agents.get(route.agent), caller)
         granted = tuple(request.sources.values()) if caller.local else ()
         grant = self.grant(self.agents[route.agent], caller, granted) if route.agent else None
@@ -160,14 +162,18 @@ class Router:
         """
         if agent is None:
             return request
-        ruled = self.base.policy.tenants.get(caller.tenant, TenantPolicy())
-        known: dict[str, str] = {str(kind): source for kind, source in ruled.sources.items()}
+        known = self._configured(caller)
         if caller.local:
-            named = self.base.settings.sources.model_dump()
-            named["kubernetes"] = named["kubernetes"] or "kubeconfig:"
-            known = named | known
+            known = {"kubernetes": "kubeconfig:"} | known
         missing = {kind: known[kind] for kind in agent.sources if kind not in request.sources and known.get(kind)}
         return request.model_copy(update={"sources": {**request.sources, **missing}})
+
+    def _configured(self, caller: CallerToken) -> dict[str, str]:
+        """The sources that somebody named for this caller: policy, and for the local caller the settings."""
+        ruled = self.base.policy.tenants.get(caller.tenant, TenantPolicy())
+        named: dict[str, str] = self.base.settings.sources.model_dump() if caller.local else {}
+        every = named | {str(kind): source for kind, source in ruled.sources.items()}
+        return {kind: source for kind, source in every.items() if source}
 
 
 def _without_secrets(message: Message) -> Message:
@@ -452,7 +458,7 @@ async def call(
 @routes.post("/route", tags=["catalogue"], summary="Choose an agent, without a run")
 async def route(body: NewRun, router: RouterDep, caller: Caller) -> Route:
     """Which agent would answer a request, how sure that is, who else could, and why; nothing is stored or run."""
-    return (await router.routed(body, caller.tenant))[1]
+    return (await router.routed(body, caller))[1]
 
 
 class Lease(Record):
