@@ -51,6 +51,8 @@ def keyword(text: str) -> str:
 
 async def chosen(given: Sequence[Example], embedder: MiniLMEmbedder | None, *sources: str) -> list[Route]:
     """What the router says of each."""
+    if embedder is not None:
+        await embedder.embed(["loaded before anybody waits for it"], kind="query")
     meanings = Meanings(embedder)
     chooser = Chooser(agents(), meanings.of if meanings.there else None)
     return [await chooser.choose(Asked(each.text, sources=sources)) for each in given]

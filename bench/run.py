@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-ALL = ("superstep", "checkpoints", "tokens", "vectors", "embeddings", "redaction", "router", "laptop")
+ALL = ("superstep", "checkpoints", "tokens", "vectors", "embeddings", "redaction", "router", "dump", "laptop")
 
 
 def main() -> None:

@@ -37,6 +37,7 @@ class Api(SmallServer):
         self.forbidden: set[str] = set()
         self.seen: list[str] = []
         self.page = 500
+        self.discovery: dict[str, dict[str, Any]] = {}
 
 
 class _Handler(Answering):
@@ -49,6 +50,8 @@ class _Handler(Answering):
         self.server.seen.append(f"{self.command} {url.path}")
         if url.path == "/version":
             self.answer(200, {"gitVersion": "v1.35.0"})
+        elif url.path in self.server.discovery:
+            self.answer(200, self.server.discovery[url.path])
         elif plural == "log":
             key = f"{url.path.split('/')[-2]} {asked.get('previous')}"
             text = self.server.logs.get(key)
@@ -100,6 +103,38 @@ async def test_a_cluster_is_read_page_by_page_with_the_logs_of_what_is_in_troubl
     assert [(each.pod, each.previous) for each in pack.logs] == [(NAME, False), (NAME, True)]
     assert {"ConfigMap", "Service"} <= {each.what for each in pack.blind}
     assert all(each.startswith("GET ") and "secrets" not in each for each in api.seen)
+
+
+async def test_custom_resources_and_priorities_are_found_by_discovery_and_listed(api: Api, tmp_path: Path) -> None:
+    verbs = ["get", "list"]
+    resources = {
+        "cache.example.com/v1": [
+            {"name": "memcaches", "kind": "Memcache", "namespaced": True, "verbs": verbs},
+            {"name": "memcaches/status", "kind": "Memcache", "namespaced": True, "verbs": ["get"]},
+            {"name": "recipes", "kind": "Recipe", "namespaced": True, "verbs": verbs},  # has no status
+        ],
+        "serving.example.dev/v1": [
+            {"name": "services", "kind": "Service", "namespaced": True, "verbs": verbs},
+            {"name": "services/status", "kind": "Service", "namespaced": True, "verbs": ["get"]},
+        ],
+    }
+    groups = [{"name": key.split("/")[0], "preferredVersion": {"groupVersion": key}} for key in resources]
+    groups.append({"name": "metrics.k8s.io", "preferredVersion": {"groupVersion": "metrics.k8s.io/v1"}})
+    api.discovery = {"/apis": {"groups": groups}}
+    api.discovery |= {f"/apis/{version}": {"resources": those} for version, those in resources.items()}
+    failed = {"type": "Ready", "status": "False", "reason": "NoQuorum", "message": "1 of 3 members answer"}
+    api.lists["memcaches"] = [{"metadata": {"name": "fast", "namespace": "demo"}, "status": {"conditions": [failed]}}]
+    api.lists["priorityclasses"] = [{"metadata": {"name": "low"}, "value": 5}]
+    cluster = live(kubeconfig(tmp_path, api.url))
+    pack = await cluster.evidence()
+    await cluster.close()
+    told = {each.source: each.text for each in pack.objects}
+    assert any("Memcache/fast" in source and "1 of 3 members" in text for source, text in told.items())
+    assert {"Memcache", "PriorityClass"} <= {each.kind for each in pack.listed}
+    assert not any("recipes" in each or "metrics.k8s.io" in each for each in api.seen)
+    assert ("services of serving.example.dev", "another kind has its name") in {
+        (each.what, each.why) for each in pack.blind
+    }
 
 
 async def test_what_may_not_be_listed_everywhere_is_listed_where_it_may(api: Api, tmp_path: Path) -> None:

@@ -74,6 +74,7 @@ UNASKED = frozenset(
     Application AppProject""".split()  # noqa: SIM905
 )
 EXPECTED = tuple(kind.name for kind in KINDS if kind.name not in UNASKED)
+ASKED = (*EXPECTED, "PriorityClass")  # of a live cluster: `kubectl cluster-info dump` does not write it, an API has it
 
 
 def named(word: str) -> Kind | None:

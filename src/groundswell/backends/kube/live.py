@@ -20,9 +20,10 @@ from lightkube.config.client_adapter import AsyncClient, ConnectionParams
 from lightkube.config.kubeconfig import KubeConfig, SingleConfig
 from lightkube.core.exceptions import ConfigError as KubeConfigError
 
+from groundswell.backends.kube import custom
 from groundswell.backends.kube.access_review import Reviews
 from groundswell.backends.kube.bounds import EVERYTHING, Bounds
-from groundswell.backends.kube.kinds import BY_NAME, EXPECTED, KINDS, Kind
+from groundswell.backends.kube.kinds import ASKED, BY_NAME, Kind
 from groundswell.backends.kube.packing import LogText, Seen, Wanted, event_of, packed, wanted_logs
 from groundswell.backends.kube.shapes import mapping, mappings, shaped, text
 from groundswell.core.errors import Denied, NotFound, ToolFailed, Unavailable
@@ -146,7 +147,9 @@ async def fetched(api: Api, *, seconds: float, progress: Callable[[str, int, int
     until = time.monotonic() + seconds - _SPARE
     await api.get("version")
     slots, done = asyncio.Semaphore(AT_ONCE), 0
-    wanted = [kind for kind in KINDS if kind.name in EXPECTED]
+    more, unknown = await custom.kinds(api.get)
+    found.blind += unknown if api.bounds.everything else ()
+    wanted = [*(BY_NAME[name] for name in ASKED), *more]
     places = await places_of(api)
 
     async def one(kind: Kind) -> None:
@@ -155,7 +158,7 @@ async def fetched(api: Api, *, seconds: float, progress: Callable[[str, int, int
             if api.bounds.may_list(kind):
                 for place in places if kind.namespaced else ("",):
                     await _list(api, kind, found, until, place)
-            else:
+            elif kind.name in BY_NAME:  # which others there are is not a stranger's to know
                 found.blind.append(Blind(what=kind.name, why="it is not granted to this tenant"))
         done += 1
         progress("listing", done, len(wanted))
@@ -179,6 +182,9 @@ async def places_of(api: Api) -> tuple[str, ...]:
 
 async def _list(api: Api, kind: Kind, found: Fetched, until: float, namespace: str) -> None:
     while True:
+        if time.monotonic() > until:
+            found.left_out.append(f"{kind.plural}: time was up")
+            return
         try:
             await api.reviewed("list", kind, namespace)
             async for body, is_last in api.pages(kind, namespace):
