@@ -354,6 +354,29 @@ async def test_a_change_gets_what_was_found_and_says_that_it_needs_a_model(tools
     assert "shop/net.py:10" in answer.text
 
 
+@pytest.mark.parametrize(
+    ("question", "left"),
+    [
+        ("Why does `retry` give up?", "the reason"),
+        ("Does `retry` wait between two attempts?", "yes or no"),
+        ("What does `retry` do when the network is down?", "what happens when it runs"),
+        ("where is `retry` defined, and how does it choose how long to wait?", "how it works"),
+    ],
+)
+async def test_what_lines_alone_do_not_answer_is_named_beside_them(tools: Tools, question: str, left: str) -> None:
+    answer = await ask(tools(), question)
+    assert "shop/net.py:10" in answer.text
+    (missing,) = answer.missing
+    assert missing.startswith(f"not worked out: {left} (“")
+    assert answer.needs_model
+
+
+@pytest.mark.parametrize("question", ["where is `retry` defined?", "who calls `retry`?", "what does `retry` do?"])
+async def test_what_lines_do_answer_lacks_nothing(tools: Tools, question: str) -> None:
+    answer = await ask(tools(), question)
+    assert (answer.missing, answer.needs_model) == ((), False)
+
+
 @pytest.mark.parametrize("question", ["", "   ", "?", "hello", "`", "🦆", "where is"])
 async def test_what_asks_nothing_gets_no_guess(tools: Tools, question: str) -> None:
     answer = await ask(tools(), question)

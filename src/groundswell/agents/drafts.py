@@ -5,6 +5,8 @@ from typing import Any, TypedDict
 
 from groundswell.core.records import Answer, Claim, Ranked
 
+UNFOLLOWED = "not worked out:"  # how a `missing` begins that a model may yet supply
+
 
 class Block(TypedDict, total=False):
     """Claims that belong together. Its title is a label: it states nothing that a claim would have to ground."""

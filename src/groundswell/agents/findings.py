@@ -7,7 +7,7 @@ from typing import Any
 from groundswell.agents import conversation
 from groundswell.agents.cited_text import Known, Said, claims_in, pieces
 from groundswell.agents.conversation import Evidences
-from groundswell.agents.drafts import Block, Draft
+from groundswell.agents.drafts import UNFOLLOWED, Block, Draft
 from groundswell.agents.grounding import grounded
 from groundswell.core.context import ReadEvidence
 from groundswell.core.records import Claim, Evidence
@@ -144,6 +144,7 @@ def _together(draft: Draft, said: Sequence[Said], kept: set[int], *, may_overrul
         blocks.append(Block(title="Set aside, against what is cited above:", claims=put_aside, bullets=True))
     together = draft.copy()
     together.update(claims=[*claims, *found], blocks=blocks, needs_model=False, question="")
+    together["missing"] = [each for each in draft.get("missing", []) if not each.startswith(UNFOLLOWED)]
     return together
 
 

@@ -6,6 +6,7 @@ from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
 
 from groundswell.agents.coding import (
+    behaviour,
     callees,
     definitions,
     explanations,
@@ -121,6 +122,9 @@ def _answer_one(asked: Asked, found: Located, texts: Any, sheet: Sheet, coverage
         _WRITERS[asked["kind"]](asked, found, texts, sheet)
     if not sheet:
         _say_nothing_found(asked, found, sheet)
+    elif left := behaviour.unfollowed(asked):
+        sheet.missing.append(left)
+        sheet.needs_model = True
 
 
 def _say_nothing_found(asked: Asked, found: Located, sheet: Sheet) -> None:
