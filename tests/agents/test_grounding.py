@@ -197,6 +197,12 @@ def test_an_inference_names_only_what_it_cites() -> None:
     assert grounded([seen, claim("`user` is 7.", "user.name", "inferred")], evidence)[0] == {0}
 
 
+def test_a_name_in_capitals_stands_where_many_of_it_do() -> None:
+    evidence = known(d="URLs and HTML files can be given.")
+    assert grounded([claim("URLs can be given.", "URLs and HTML files can be given.")], evidence)[0] == {0}
+    assert grounded([claim("PDFs can be given.", "URLs and HTML files can be given.")], evidence)[0] == set()
+
+
 def test_a_claim_that_cites_nothing_falls() -> None:
     assert grounded([Claim(text="It works.")], {})[0] == set()
     assert not on("abc", "It works.", "   ")

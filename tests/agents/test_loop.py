@@ -9,6 +9,7 @@ from langgraph.graph import START, StateGraph
 
 from groundswell.agents.conversation import Evidences
 from groundswell.agents.drafts import Block, Draft
+from groundswell.agents.findings import is_covered
 from groundswell.agents.loop import reading
 from groundswell.agents.loop.acting import REPEATED
 from groundswell.agents.loop.graph import with_loop
@@ -546,3 +547,9 @@ async def test_what_speaks_for_a_finding_goes_aside_with_it() -> None:
     overruled = await doubting(Say(calls=[SUSPECTS, ("look", {"q": "a"})]), f"{ANSWER}\n{ASIDE}", skeleton=caused)
     assert "What speaks for it" not in overruled.answer.text
     assert overruled.answer.text.endswith("- `connect` takes attempts.\n- It ends with a raise.")
+
+
+def test_words_that_a_model_quoted_are_covered_however_they_are_spaced() -> None:
+    found = {"citations": [{"evidence": "d", "quote": "F1124 20:38:49     1 controller.go:114] open"}]}
+    assert is_covered(found, {("d", "F1124 20:38:49 1 controller.go:114] open")})
+    assert not is_covered(found, {("e", "F1124 20:38:49 1 controller.go:114] open")})

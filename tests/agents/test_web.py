@@ -84,6 +84,17 @@ async def test_a_question_on_a_page_is_no_answer_but_what_follows_is() -> None:
     assert answer.claims[0].text.startswith("No, it empties itself")
 
 
+async def test_a_verb_in_two_halves_is_read_as_the_one_that_pages_have() -> None:
+    manual = passage("Setting the alarm to 0 disables it. The alarm is loud.")
+    answer = await ask("How do I turn the alarm off?", manual)
+    assert answer.claims[0].text == "Setting the alarm to 0 disables it."
+
+
+def test_badges_and_link_targets_are_no_piece_of_a_page() -> None:
+    text = ".. |build| image:: https://ci.example/badge.svg\n   :target: https://ci.example\n\nThe pump is blue."
+    assert [span.text for span in spans(text)] == ["The pump is blue."]
+
+
 async def test_steps_are_told_in_full_and_in_order() -> None:
     page = passage(
         "## Starting the pump\n\n1. Open the valve.\n2. Fill the pump with water.\n3. Press the green button.",

@@ -77,3 +77,8 @@ def test_a_plan_is_a_list_and_a_hypothesis_a_sentence() -> None:
 def test_a_note_that_lacks_a_value_or_is_not_known_is_shown_as_it_is() -> None:
     assert str(told(note("hypothesis", why="x"))).endswith("hypothesis x")
     assert str(told(note("weather", sky="blue"))).endswith("weather blue")
+
+
+def test_what_grounding_left_out_is_counted() -> None:
+    made = told(note("grounding", kept=3, dropped=[{"why": "it cites nothing", "text": "It works."}]))
+    assert "3 sentences stand, 1 are left out" in str(made)

@@ -152,8 +152,14 @@ def is_covered(claim: Mapping[str, Any], covered: set[tuple[str, str]]) -> bool:
     """Whether the model's claims rest on the same words already."""
     citations: Sequence[Mapping[str, str]] = claim.get("citations", [])
     return bool(citations) and all(
-        any(digest == each["evidence"] and each["quote"] in quote for digest, quote in covered) for each in citations
+        any(digest == each["evidence"] and _flat(each["quote"]) in _flat(quote) for digest, quote in covered)
+        for each in citations
     )
+
+
+def _flat(quote: str) -> str:
+    """A quote with single blanks: a model is shown it so, and quotes it so."""
+    return " ".join(quote.split())
 
 
 async def _known(final: str, shown: Sequence[Mapping[str, Any]], read: ReadEvidence) -> dict[str, Known]:

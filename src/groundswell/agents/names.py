@@ -96,6 +96,8 @@ def _pattern(name: str, exact: bool) -> re.Pattern[str]:
     edge = r"\w-" if "-" in name and " " not in name else r"\w"
     before = rf"(?<![{edge}])" if re.match(r"\w", name) else ""
     after = rf"(?![{edge}])" if re.search(r"\w$", name) else ""
+    if name.isalpha() and name.isupper():
+        after = rf"s?{after}"  # many URLs are of the name URL
     body = r"\s+".join(re.escape(part) for part in name.split())
     return re.compile(f"{before}{body}{after}", 0 if exact else re.IGNORECASE)
 

@@ -40,7 +40,7 @@ SENTENCES: dict[str, Callable[[Data], str]] = {
     "stuck": lambda data: f"is stuck: {data['why']}",
     "model lost": lambda data: f"the model of role {data['role']} is left: {data['why']}",
     "loop": lambda data: f"asks the model of role {data['role']}",
-    "grounding": lambda data: f"{data['kept']} sentences stand, {data['dropped']} are left out",
+    "grounding": lambda data: f"{data['kept']} sentences stand, {len(data['dropped'])} are left out",
     "understood": _understood,
     "models": lambda data: "",
 }

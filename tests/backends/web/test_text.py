@@ -22,6 +22,11 @@ def test_tables_survive_and_menus_do_not() -> None:
     assert any("Opening hours" in piece.headings for piece in split(text.text))
 
 
+def test_a_heading_loses_its_markup_and_keeps_the_underscores_of_a_name() -> None:
+    assert split("# OPT_APPEND_NEWLINE\n\nIt appends.")[0].headings == ("OPT_APPEND_NEWLINE",)
+    assert split("# The _best_ `way`\n\nIt is.")[0].headings == ("The best way",)
+
+
 def test_lines_of_a_file_are_the_lines_of_its_passages() -> None:
     body = (SHIPPED / "harbour-rules.md").read_bytes()
     text = read(body, "harbour-rules.md", "text/markdown")

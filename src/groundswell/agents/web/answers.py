@@ -12,7 +12,8 @@ from groundswell.agents.words import content
 from groundswell.core.records import Citation, Claim, Passage
 
 MORE = 3  # claims beside the first
-CLOSE = 0.88  # of the best score: what may stand beside it
+CLOSE = 0.88  # of the best score: what of another page may stand beside it; it may say otherwise
+CLOSER = 0.95  # and what of the same page
 LONGEST = 420  # characters of one quote that is shown
 _TOLD_AT_LENGTH = frozenset({"reason", "howto", "definition", "fact", "yesno"})  # a second sentence helps
 ITEMS = 12  # of a list
@@ -58,6 +59,8 @@ def _chosen(question: Asked, units: Sequence[Unit], passages: Sequence[Passage])
         if set(unit["missing"]) - set(best["missing"]) or _plain(unit["text"]) in taken:
             continue
         page = _page(passages[unit["passage"]])
+        if page in groups and unit["score"] < best["score"] * CLOSER:
+            continue
         if len(groups.get(page, [])) >= 2 or len(groups) + (page not in groups) > 3:
             continue
         taken.add(_plain(unit["text"]))

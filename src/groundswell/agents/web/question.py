@@ -114,6 +114,19 @@ _FOLLOWS = re.compile(
 _LATEST = re.compile(r"\b(?:latest|newest|current(?:ly)?|now|today|most recent)\b", re.IGNORECASE)
 
 
+_PHRASAL = tuple(  # a verb whose second half stands behind its object, and the one word that pages have for it
+    (re.compile(rf"\b(?:{first})(?:s|ed|ing)?\s((?:[\w'-]+\s){{0,4}}?){second}\b", re.IGNORECASE), verb)
+    for first, second, verb in (
+        ("turn|switch|shut", "off", "disable"),
+        ("turn|switch", "on", "enable"),
+        ("leave|keep", "out", "exclude"),
+        ("take", "back", "return"),
+        ("give", "up", "abandon"),
+        ("set", "up", "setup"),
+    )
+)
+
+
 class Asked(TypedDict):
     """A question as data."""
 
@@ -169,6 +182,8 @@ def _terms(text: str, of_kind: frozenset[str]) -> list[str]:
     """The stems that carry the question, in order."""
     found: dict[str, None] = {}
     text = _HOW.sub("how", text)
+    for pattern, verb in _PHRASAL:
+        text = pattern.sub(rf"{verb} \1", text)
     for word in WORD.findall(re.sub(r"['\N{RIGHT SINGLE QUOTATION MARK}]s\b", "", text)):
         lower = word.lower()
         if len(lower) < 2 or (lower in STOP and lower not in _SAYING) or lower in _ASIDE:

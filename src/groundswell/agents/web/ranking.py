@@ -144,6 +144,8 @@ def _unit(
     score *= _constrained(question, frame, span)
     if span.text.rstrip("*_ ").endswith("?"):
         score *= 0.55  # a question is no answer
+    if span.kind == "code" and question["kind"] not in ("howto", "command"):
+        score *= OF_CODE
     if question["kind"] in ("howto", "command") and place + 1 < len(frame.spans):
         score *= 1.05 if frame.spans[place + 1].kind == "code" else 1.0
     if is_reply:
@@ -162,6 +164,7 @@ def _unit(
     )
 
 
+OF_CODE = 0.92  # an example shows more than it says
 _TOKEN = re.compile(r"[\w.,-]*\w")
 _AMOUNT = re.compile(
     r"\d[\d.,]*|no|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|"

@@ -91,7 +91,10 @@ compensation credit reimbursement
 happen occur
 reset restore
 listen port
-kind type sort
+kind type
+order sort sorted
+disable deactivate
+enable activate
 handle process catch
 register registration
 send submit transmit
@@ -112,7 +115,7 @@ LIGHT = frozenset(
     stem(word)
     for word in """come go give put hold include contain have provide offer promise enter pick get obtain receive claim
     happen become follow bring leave turn choose count handle deal apply start quickly soon often usually safe possible
-    set specify define able main correct right proper good best normal""".split()  # noqa: SIM905
+    set specify type value define able main correct right proper good best normal""".split()  # noqa: SIM905
 )
 _PHRASES = tuple(
     (re.compile(pattern, re.IGNORECASE), frozenset(map(stem, words.split())))
@@ -124,6 +127,7 @@ _PHRASES = tuple(
         (r"\b(?:not allowed|must not|may not|forbidden|never)\b", "allow forbid safe"),
         (r"\b(?:instead of|in place of|replaced by|replaces)\b", "replace"),
         (r"\bby default\b", "default"),
+        (r"\b(?:Linux|macOS|Windows|Unix)\b", "operating system platform"),
         (r"\d\s?(?:kg|g|lbs?|tons?|tonnes?|grams?|kilograms?|pounds?|ounces?)\b", "weight weigh heavy"),
         (r"\d\s?°\s?[CF]?", "temperature hot cold warm"),
         (r"[$€£]\s?\d|\d\s?(?:EUR|USD|GBP|CHF|euros?|dollars?)\b", "price cost"),

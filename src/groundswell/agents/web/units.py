@@ -12,6 +12,8 @@ _HEADING = re.compile(r"^#{1,6}\s|^([=\-~^*#\"'+`.:_])\1{2,}\s*$")
 _END = re.compile(r"(?<=[.!?])[\"')\]*_]*\s+(?=[\"'(\[*_`]?[A-Z0-9`])")
 _ABBREVIATED = re.compile(r"\b(?:e\.g|i\.e|etc|vs|approx|no|dr|mr|mrs|ms|st|inc|cf|fig)\.$", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"^\s*\.\. (?!(?:versionadded|versionchanged|deprecated)::)[\w:-]+")
+# of badges and links: it shows nothing to a reader
+_HIDDEN = re.compile(r"^\s*(?:\.\. \|[^|]+\| \w+::|\.\. _[^:]+:|:(?:target|alt|width|height|align|scale):)")
 _CODE = re.compile(
     r"^\s*(?:[$>]\s|#\s|@\w|def |class |import |from \S+ import|return\b)|\w\(|[=;{}]\s*$|\s=\s|^\s*\w+=\S"
 )
@@ -54,7 +56,10 @@ def _blocks(lines: list[str]) -> Iterator[list[str]]:
             continue
         is_title = at + 1 < len(lines) and _HEADING.match(lines[at + 1]) is not None and bool(line.strip())
         if not fence and (
-            not line.strip() or _HEADING.match(line) or (is_title and not _ROW.match(line) and not block)
+            not line.strip()
+            or _HIDDEN.match(line)
+            or _HEADING.match(line)
+            or (is_title and not _ROW.match(line) and not block)
         ):
             if block:
                 yield block

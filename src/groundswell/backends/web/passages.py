@@ -18,7 +18,9 @@ _DEFINES = re.compile(
     r"exception|decorator)::\s+(\S.*)$"
 )
 _DEEPEST = 9  # of headings: what reStructuredText describes piece by piece
-_MARKUP = re.compile(r"[`*_]+|\[([^\]]*)\]\([^)]*\)|:\w+:`([^`<]*)(?:\s*<[^>]*>)?`|\s*\{#[^}]*\}|<[^>]+>")
+_MARKUP = re.compile(
+    r"[`*]+|(?<!\w)_+|_+(?!\w)|\[([^\]]*)\]\([^)]*\)|:\w+:`([^`<]*)(?:\s*<[^>]*>)?`|\s*\{#[^}]*\}|<[^>]+>"
+)
 
 
 class Piece(NamedTuple):
