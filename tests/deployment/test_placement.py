@@ -1,5 +1,6 @@
 """GPUs are asked for once, and rendered so that only right nodes fit and no GPU has two owners."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from groundswell.deployment.memory import checked, counted, known, table
 from groundswell.deployment.placement import Claim, Gpu, NodeClass, affinity, fits, planned, takes_part
 from groundswell.deployment.profile import Model, Profile
 
+PAGE = Path(__file__).parents[2] / "docs/reference/gpus.md"
 H100 = NodeClass(product="NVIDIA-H100-80GB-HBM3", family="hopper", memory_mib=81559, gpus=8)
 B200 = NodeClass(product="NVIDIA-B200", family="blackwell", memory_mib=183359, gpus=8)
 L4 = NodeClass(product="NVIDIA-L4", family="ada-lovelace", memory_mib=23034, gpus=1)
@@ -179,3 +181,12 @@ def test_a_model_that_does_not_fit_is_refused_with_what_would() -> None:
     model = Model(name="llama-3.3-70b", gpu=Gpu(memory=">=80Gi"), concurrency=1, context=1024)
     with pytest.raises(ConfigError, match="does not fit"):
         checked({"planner": model})
+
+
+def test_the_page_shows_the_arithmetic_as_it_is() -> None:
+    shown = PAGE.read_text().partition("```text\n")[2].partition("```")[0].splitlines()
+    lines: list[str] = []
+    for gpus, models in table().examples.items():
+        lines.append(f"{gpus} × 80 GB")
+        lines += [f"  {line}" for found in checked(models) for line in found.lines()]
+    assert shown == lines

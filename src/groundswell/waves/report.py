@@ -126,7 +126,7 @@ def _line(line: Line, verdict: LineVerdict, proofs: Mapping[str, Proof]) -> str:
     notes += [f"Without {line.without}."] if line.without else []
     marks = [mark for mark, there in (("required", verdict.required), ("simulated", verdict.simulated)) if there]
     told = "".join(f'<div class="said">{escape(note)}</div>' for note in notes)
-    behind = "".join(_proof(proofs[name]) for name in line.checks if name in proofs and proofs[name].measures)
+    behind = "".join(_proof(proofs[name], notes) for name in line.checks if name in proofs and proofs[name].measures)
     under = ' class="under"' if line.under else ""
     identity = " · ".join([line.id, *marks])
     return (
@@ -135,12 +135,13 @@ def _line(line: Line, verdict: LineVerdict, proofs: Mapping[str, Proof]) -> str:
     )
 
 
-def _proof(proof: Proof) -> str:
+def _proof(proof: Proof, said: Sequence[str]) -> str:
+    title = "what was measured" if proof.message in said else proof.message
     rows = "".join(_measure(each) for each in proof.measures)
     seen = "".join(f"<pre>{escape(each.source)}\n{escape(each.text)}</pre>" for each in proof.excerpts[:6])
     when = f"{proof.ended:%Y-%m-%d %H:%M:%S} UTC" if proof.ended else ""
     return (
-        f"<details><summary>{escape(proof.message)}</summary>"
+        f"<details><summary>{escape(title)}</summary>"
         f'<p class="said"><code>{escape(proof.check)}</code> {when}</p><div class="scroll"><table>'
         "<tr><th>measured</th><th>value</th><th>asked for</th><th>unit</th></tr>"
         f"{rows}</table></div>{seen}</details>"
@@ -166,7 +167,7 @@ def _history(report: Report) -> str:
     for wave in report.ledger.waves:
         entries = [entry for entry in report.history if entry.wave == wave.number][-DOTS:]
         dots = "".join(f'<i class="{_gate(e)}" title="{_told(e)}"></i>' for e in entries)
-        last = _told(entries[-1]) if entries else ""
+        last = _told(entries[-1]) if entries else "not verified yet"
         rows.append(
             f'<tr><td>{wave.number} {escape(wave.name)}</td><td><div class="dots">{dots}</div></td><td>{last}</td></tr>'
         )
