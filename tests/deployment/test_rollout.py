@@ -218,11 +218,23 @@ def test_argo_cd_is_allowed_what_is_rendered_and_no_more() -> None:
     assert lint.findings([{"apiVersion": "x/v1", "kind": "AppProject", "metadata": {"name": "p"}, "spec": wide}]) != []
 
 
-def test_the_waves_open_in_steps() -> None:
-    (waves,) = [e for e in argocd.root(render.cluster(DEPLOY, "production")) if e["kind"] == "ApplicationSet"]
-    steps = [step["matchExpressions"][0]["values"] for step in waves["spec"]["strategy"]["rollingSync"]["steps"]]
-    assert steps == [[str(number)] for number in layout.WAVES]
+def test_every_wave_but_the_first_is_held_until_all_before_are_proven() -> None:
+    found = render.cluster(DEPLOY, "production")
+    (waves,) = [each for each in argocd.root(found) if each["kind"] == "ApplicationSet"]
     assert {each["folder"] for each in waves["spec"]["generators"][0]["list"]["elements"]} == set(layout.WAVES.values())
+    digests = layout.digests(found)
+    for number in layout.WAVES:
+        jobs = [each for each in layout.assembled(found, number) if each["kind"] == "Job"]
+        held = [each for each in jobs if "argocd.argoproj.io/hook" in each["metadata"].get("annotations", {})]
+        (gate,) = [each for each in jobs if each["metadata"]["name"].endswith(digests[number][:10])]
+        words = gate["spec"]["template"]["spec"]["containers"][0]["args"]
+        assert words[words.index("--digest") + 1] == digests[number]
+        assert len(held) == (1 if number else 0)
+        for job in held:
+            assert job["metadata"]["annotations"]["argocd.argoproj.io/hook"] == "PreSync"
+            words = job["spec"]["template"]["spec"]["containers"][0]["args"]
+            proven = [words[place + 1] for place, word in enumerate(words) if word == "--proven"]
+            assert proven == [f"{each}={digests[each]}" for each in range(number)]
 
 
 def test_every_chart_is_pinned_and_only_what_is_ours_is_brought() -> None:

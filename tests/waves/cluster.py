@@ -64,8 +64,27 @@ def well() -> Kinds:
         "services": [of("gateway", "ai-router", spec={"type": "ClusterIP"})],
         "ingresses": [],
         "pods": [pod("planner", "ai-inference", "n-1", 1), pod("code", "ai-inference", "n-1", 1)],
+        "appprojects": [
+            of(
+                "groundswell",
+                "argocd",
+                labels={"app.kubernetes.io/part-of": "groundswell"},
+                spec={
+                    "sourceRepos": ["https://git.example/app.git"],
+                    "destinations": [{"server": "https://kubernetes.default.svc", "namespace": "ai-router"}],
+                    "clusterResourceWhitelist": [{"group": "", "kind": "Namespace"}],
+                    "namespaceResourceWhitelist": [{"group": "apps", "kind": "Deployment"}],
+                },
+            )
+        ],
         "applications": [
-            of("wave-0-foundation", "argocd", status={"sync": {"status": "Synced"}, "health": {"status": "Healthy"}})
+            of(
+                "groundswell-00-foundation",
+                "argocd",
+                labels={"groundswell/wave": "0", "app.kubernetes.io/part-of": "groundswell"},
+                spec={"project": "groundswell"},
+                status={"sync": {"status": "Synced"}, "health": {"status": "Healthy"}},
+            )
         ],
     }
 

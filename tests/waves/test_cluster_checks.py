@@ -1,5 +1,6 @@
 """The checks that look at a cluster pass on one that is well, and fail where one thing in it was broken."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,8 @@ from groundswell.client import Client
 from groundswell.core.check import Place
 from groundswell.runtime import discovery
 from groundswell.runtime.checks import proof_of
+from groundswell.waves.acting import WAVE_LABEL
+from groundswell.waves.standing import told_by_argo
 from waves.cluster import Kinds, dump, of, pod
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.xdist_group("waves")]
@@ -52,6 +55,12 @@ BROKEN: dict[str, dict[str, Callable[[Kinds], None]]] = {
         "still running": set_in("applications", 0, "status", "operationState", to={"phase": "Running"}),
         "error": set_in("applications", 0, "status", "conditions", to=[{"type": "SyncError", "message": "no"}]),
         "none": without("applications"),
+    },
+    "projects_bound_what_waves_may_do": {
+        "any repository": set_in("appprojects", 0, "spec", "sourceRepos", to=["*"]),
+        "any kind": set_in("appprojects", 0, "spec", "clusterResourceWhitelist", to=[{"group": "*", "kind": "*"}]),
+        "another project": set_in("applications", 0, "spec", "project", to="default"),
+        "no project": without("appprojects"),
     },
     "namespaces_are_there": {
         "one is missing": without("namespaces"),
@@ -113,6 +122,26 @@ async def test_a_cluster_check_passes_on_a_good_cluster_and_fails_on_each_broken
         broken = await proof_of(check, client, at(place, dump(tmp_path / what, breaks)))
         assert broken.judged() == "fail", (what, broken.status, broken.message, broken.measures)
         assert broken.message
+
+
+async def test_a_gate_asks_of_its_own_wave_only_that_it_is_in_sync_and_nothing_of_later_ones(
+    client: Client, place: Place, tmp_path: Path
+):
+    def waiting(kinds: Kinds) -> None:
+        own = kinds["applications"][0]
+        own["status"]["health"] = {"status": "Progressing"}
+        later = copy.deepcopy(own)
+        later["metadata"] |= {"name": "groundswell-01-core", "labels": {**own["metadata"]["labels"], WAVE_LABEL: "1"}}
+        later["status"] = {"sync": {"status": "OutOfSync"}}
+        kinds["applications"].append(later)
+
+    check = discovery.checks()["applications_are_synced_and_healthy"]
+    there = at(place, dump(tmp_path / "waiting", waiting))
+    assert (await proof_of(check, client, there)).judged() == "fail"
+    assert (await proof_of(check, client, replace(there, wave=0))).judged() == "pass"
+    assert (await proof_of(check, client, replace(there, wave=1))).judged() == "fail", "the first one is not healthy"
+    told = await told_by_argo(client, there)
+    assert told == {0: ("Synced", "Progressing"), 1: ("OutOfSync", "Unknown")}
 
 
 async def test_a_cluster_that_cannot_be_read_is_no_pass(client: Client, place: Place, tmp_path: Path):

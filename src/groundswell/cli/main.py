@@ -21,6 +21,7 @@ from groundswell.cli import (
     deploy,
     doctor,
     evidence,
+    gate,
     keys,
     lifecycle,
     models,
@@ -159,6 +160,7 @@ for group in (
     secrets,
     verify,
     waves,
+    gate,
 ):
     group.add_to(app)
 

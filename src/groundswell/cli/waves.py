@@ -77,8 +77,8 @@ async def _standing(invocation: Invocation, file: Path | None) -> Found:
             health = "degraded" if away else "ready"
             told = await told_by_argo(client, place)
     shelf = shelf_of(invocation)
-    proofs = shelf.kept(subject)
-    for name in shelf.unreadable():
+    proofs, unreadable = shelf.looked(subject)
+    for name in unreadable:
         aside(f"{name} in {shelf.folder} cannot be read: what it proved is unknown", "bad")
     told = told or {wave.number: ("", health) for wave in plan().waves}
     return place.profile, standings(plan(), place.profile, proofs, told), proofs, subject

@@ -18,6 +18,7 @@ class Place:
     profile: Profile
     material: Mapping[str, str] = field(default_factory=dict[str, str])
     drills: Mapping[str, Drill] = field(default_factory=dict[str, Drill])
+    wave: int | None = None  # where a gate asks: its wave; what comes later does not stand yet
 
 
 def measure(

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 
-import yaml
-
 from groundswell.deployment import charts, layout
-from groundswell.deployment.objects import Object, made
+from groundswell.deployment.objects import PART_OF, Object, as_yaml, made
 from groundswell.deployment.profile import Profile
+from groundswell.waves.acting import WAVE_LABEL
+from groundswell.waves.boards import NAMESPACE
+from groundswell.waves.w00_foundation import GATE_LABEL
 
 API = "argoproj.io/v1alpha1"
 SERVER = "https://kubernetes.default.svc"
@@ -116,42 +117,61 @@ def _operator(chart: charts.Chart, place: str) -> Object:
 
 
 def _waves(profile: Profile, place: str) -> Object:
-    """One Application a wave; a step begins when all before it are synced and healthy."""
+    """One Application a wave. Each syncs by itself; its own first step holds it until those before are proven.
+
+    That needs nothing of Argo CD but hooks: neither progressive syncs nor the health of other Applications, which is
+    told from the revision before while a new one is read.
+    """
     elements = [{"wave": str(number), "folder": folder} for number, folder in layout.WAVES.items()]
     template = {
-        "metadata": {"name": "groundswell-{{.folder}}", "labels": {"groundswell/wave": "{{.wave}}"}},
+        "metadata": {"name": "groundswell-{{.folder}}", "labels": {**PART_OF, WAVE_LABEL: "{{.wave}}"}},
         "spec": {
             "project": "groundswell",
-            "destination": {"server": SERVER},
+            "destination": {"server": SERVER, "namespace": NAMESPACE},  # of what names none: nothing
             "source": {
                 "repoURL": profile.repository,
                 "targetRevision": profile.revision,
                 "path": f"deploy/clusters/{profile.name}/{{{{.folder}}}}",
             },
             "syncPolicy": {
+                "automated": {"prune": True, "selfHeal": True},
                 "syncOptions": ["ServerSideApply=true", "RespectIgnoreDifferences=true"],
-                "retry": {"limit": 5, "backoff": {"duration": "10s", "factor": 2, "maxDuration": "3m"}},
+                # a wave that is held tries on, each time with the newest commit
+                "retry": {"limit": -1, "refresh": True, "backoff": {"duration": "5s", "factor": 1}},
             },
         },
     }
-    steps = [
-        {"matchExpressions": [{"key": "groundswell/wave", "operator": "In", "values": [str(number)]}]}
-        for number in layout.WAVES
-    ]
     spec = {
         "goTemplate": True,
         "goTemplateOptions": ["missingkey=error"],
         "generators": [{"list": {"elements": elements}}],
-        "strategy": {"type": "RollingSync", "rollingSync": {"steps": steps}},
         "template": template,
     }
     return made("ApplicationSet", API, "groundswell", place, spec=spec)
 
 
+HEALTH = f"""\
+hs = {{status = "Healthy", message = ""}}
+if obj.metadata.labels == nil or obj.metadata.labels["{GATE_LABEL}"] == nil then return hs end
+local d = obj.data or {{}}
+if (d.below or "") ~= "" then
+  hs.status, hs.message = "Degraded", d.below
+elseif d.verdict == "closed" then
+  hs.status, hs.message = "Degraded", d.reason or ""
+elseif d.verdict ~= "open" then
+  hs.status, hs.message = "Progressing", "its gate is not proven yet"
+elseif tonumber(d["until"] or "0") <= os.time() then
+  hs.status, hs.message = "Degraded", "its proof expired"
+end
+return hs
+"""
+
+
 def advice(profile: Profile) -> str:
-    """What an Argo CD that is not ours would be better for: a patch to read, which we do not apply."""
-    patch = {"data": {"applicationsetcontroller.enable.progressive.syncs": "true"}}
-    lines = yaml.safe_dump(patch, sort_keys=False).rstrip()
+    """What an Argo CD shows more with: a patch to read, which we do not apply. No gate needs it."""
+    patch = {"data": {"resource.customizations.health.ConfigMap": HEALTH}}
+    dumped = as_yaml([patch], head="").rstrip()
     return (
-        f"Waves open in order where progressive syncs are on: argocd-cmd-params-cm in {namespace(profile)} has\n{lines}"
+        "Argo CD shows a wave whose gate failed, or that stands on one, as Degraded with this in argocd-cm of "
+        f"{namespace(profile)}; gates hold without it:\n{dumped}"
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from groundswell.core.errors import Denied
-from groundswell.deployment import argocd, foundation, secrets, workloads
+from groundswell.deployment import argocd, foundation, gates, secrets, workloads
 from groundswell.deployment.core_services import OWNER, ROLES
 from groundswell.deployment.kubectl import Kubectl
 from groundswell.deployment.layout import Cluster
@@ -12,6 +12,7 @@ from groundswell.deployment.objects import Object, as_yaml
 from groundswell.deployment.profile import Profile
 from groundswell.deployment.secrets import Secret
 from groundswell.deployment.workloads import QDRANT_KEYS
+from groundswell.waves.boards import NAMESPACE
 
 Say = Callable[[str], None]
 RIGHTS = (
@@ -81,7 +82,9 @@ def _apply(kubectl: Kubectl, objects: list[Object]) -> None:
 def groups(profile: Profile) -> list[list[Secret]]:
     """The Secrets, as they belong together. A database that is there already has passwords of its own."""
     services = workloads.services()
-    found = [secrets.gateway_key(services["gateway"].namespace), secrets.signing(workloads.signers())]
+    gated = gates.wanted(profile)
+    found = [secrets.gateway_key(services["gateway"].namespace, *([NAMESPACE] if gated else []))]
+    found += [secrets.signing(workloads.signers()), *([secrets.proofs(NAMESPACE)] if gated else [])]
     if profile.ours("postgresql"):
         passwords = {name: secrets.password() for name in services}
         owner = {"username": b"groundswell", "password": secrets.password()}

@@ -1,5 +1,8 @@
 """Wave 1: PostgreSQL and Qdrant, where they are ours."""
 
+import hashlib
+import json
+
 from groundswell.deployment.inference import monitor
 from groundswell.deployment.objects import (
     Container,
@@ -21,6 +24,7 @@ from groundswell.deployment.workloads import (
     SETTINGS,
     budget,
     claimed,
+    database_url,
     database_volume,
     services,
     spread,
@@ -36,7 +40,7 @@ CNPG_IMAGE = "ghcr.io/cloudnative-pg/postgresql:18.6-system-trixie"
 
 def rendered(profile: Profile) -> list[Object]:
     """All of it."""
-    found: list[Object] = []
+    found: list[Object] = [_migration(profile)]
     if profile.ours("postgresql"):
         found += _cluster(profile) if profile.database == "cnpg" else _stateful(profile)
     if profile.ours("qdrant"):
@@ -44,8 +48,16 @@ def rendered(profile: Profile) -> list[Object]:
     return found
 
 
-def migration() -> list[Object]:
-    """A Job that brings the schema up to date and sets the services' passwords; pods of the release before go on."""
+def ground() -> list[Object]:
+    """What is there on every cluster."""
+    return [account("migrate", NAMESPACE)]
+
+
+def _migration(profile: Profile) -> Object:
+    """A Job that brings the schema up to date and sets the services' passwords; pods of the release before go on.
+
+    A Job cannot be changed, so it is named by what it does: another image, or another database, is another Job.
+    """
     mounts = {
         "/tmp": "tmp",  # noqa: S108 - the pod's own
         "/data": "data",
@@ -75,11 +87,10 @@ def migration() -> list[Object]:
         mounts=mounts,
     )
     template = pod("migrate", [container], volumes, account="migrate", restartPolicy="OnFailure")
-    # a Job cannot be changed: Argo CD makes it anew at each sync, `rollout` deletes the one before
-    hook = {"argocd.argoproj.io/hook": "Sync", "argocd.argoproj.io/hook-delete-policy": "BeforeHookCreation"}
-    spec = {"backoffLimit": 10, "ttlSecondsAfterFinished": 86400, "template": template}
-    job = made("Job", "batch/v1", "migrate", NAMESPACE, metadata={"annotations": hook}, spec=spec)
-    return [account("migrate", NAMESPACE), job]
+    spec = {"backoffLimit": 10, "template": template}
+    told = json.dumps([spec, profile.image, database_url(profile)], sort_keys=True)
+    name = f"migrate-{hashlib.sha256(told.encode()).hexdigest()[:10]}"
+    return made("Job", "batch/v1", name, NAMESPACE, spec=spec)
 
 
 def _stateful(profile: Profile) -> list[Object]:
@@ -124,9 +135,20 @@ def _set(name: str, headless: str, replicas: int, template: Object, profile: Pro
         "podManagementPolicy": "Parallel",
         "selector": {"matchLabels": selector(name)},
         "template": template,
-        "volumeClaimTemplates": [{"metadata": {"name": "data", "labels": labels(name)}, "spec": wanted}],
+        "volumeClaimTemplates": [_claim_template(name, wanted)],
     }
     return made("StatefulSet", "apps/v1", name, NAMESPACE, spec=spec)
+
+
+def _claim_template(name: str, wanted: Object) -> Object:
+    """With what the API server adds: the list is compared as a whole, and would never be in sync."""
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "data", "labels": labels(name)},
+        "spec": {**wanted, "volumeMode": "Filesystem"},
+        "status": {"phase": "Pending"},
+    }
 
 
 def _cluster(profile: Profile) -> list[Object]:
@@ -306,4 +328,6 @@ def _qdrant(profile: Profile) -> list[Object]:
         budget("qdrant", NAMESPACE),
         _set("qdrant", "qdrant-peers", replicas, template, profile, "qdrant-data", "32Gi"),
     ]
-    return found + ([monitor("qdrant", NAMESPACE)] if profile.existing("prometheus") and profile.monitors else [])
+    return found + (
+        [monitor("qdrant", NAMESPACE, "rest")] if profile.existing("prometheus") and profile.monitors else []
+    )

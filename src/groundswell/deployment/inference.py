@@ -39,11 +39,11 @@ def _one(role: str, model: Model, profile: Profile) -> list[Object]:
     return found + ([monitor(role, NAMESPACE)] if profile.existing("prometheus") and profile.monitors else [])
 
 
-def monitor(name: str, namespace: str) -> Object:
+def monitor(name: str, namespace: str, port: str = "http") -> Object:
     """What the Prometheus operator reads; only where the cluster has its kinds."""
     spec = {
         "selector": {"matchLabels": selector(name)},
-        "endpoints": [{"port": "http", "path": "/metrics", "interval": "15s"}],
+        "endpoints": [{"port": port, "path": "/metrics", "interval": "15s"}],
     }
     return made("ServiceMonitor", "monitoring.coreos.com/v1", name, namespace, spec=spec)
 

@@ -10,9 +10,10 @@ from typing import Any
 import yaml
 
 from groundswell.core.settings import PolicyFile
-from groundswell.deployment import core_services, foundation, inference, rights, workloads
+from groundswell.deployment import core_services, foundation, gates, inference, lint, rights, workloads
 from groundswell.deployment.objects import RENDERED, Object, as_yaml
 from groundswell.deployment.profile import Profile
+from groundswell.waves.acting import WAVE_LABEL
 
 WAVES = {
     0: "00-foundation",
@@ -38,6 +39,7 @@ class Cluster:
     profile: Profile
     policy: PolicyFile
     policy_text: str
+    profile_text: str = ""
 
 
 def waves() -> dict[str, str]:
@@ -58,7 +60,7 @@ def _common() -> dict[int, dict[str, list[Object]]]:
             "isolation": foundation.isolation(),
             "admission": foundation.admission(),
         },
-        1: {"migration": core_services.migration()},
+        1: {"migration": core_services.ground()},
         2: {},
         3: {},
         4: {"rights": rights.granted("tools", "ai-tools")},
@@ -83,8 +85,11 @@ def components() -> dict[str, str]:
 def cluster(found: Cluster) -> dict[str, str]:
     """The overlays of one cluster, as files: a folder for each wave."""
     files: dict[str, str] = {}
+    of = digests(found) if gates.wanted(found.profile) else {}
     for number, named in _own(found).items():
         folder = f"clusters/{found.profile.name}/{WAVES[number]}"
+        if of:
+            named = {**named, "gate": gates.rendered(found.profile, number, of)}
         files |= {f"{folder}/{name}.yaml": as_yaml(objects) for name, objects in named.items()}
         files[f"{folder}/kustomization.yaml"] = _overlay(number, list(named), found)
     return files
@@ -105,20 +110,39 @@ def _own(found: Cluster) -> dict[int, dict[str, list[Object]]]:
         4: {"settings": settings("ai-tools")},
         5: {"grants": [workloads.grants(found.policy)]},
     }
+    if gates.wanted(profile):
+        of[0]["gates"] = gates.ground(profile, found.profile_text)
     return {number: {name: each for name, each in named.items() if each} for number, named in of.items()}
+
+
+def digests(found: Cluster) -> dict[int, str]:
+    """Wave → of all that it brings: what its proof is bound to."""
+    return {number: gates.digest(_brought(found, number), found.profile, number) for number in WAVES}
 
 
 def assembled(found: Cluster, number: int) -> list[Object]:
     """A wave as the cluster gets it: what Kustomize makes of the overlay."""
+    objects = _brought(found, number)
+    if gates.wanted(found.profile):
+        objects += _placed(found, number, gates.rendered(found.profile, number, digests(found)))
+    return objects
+
+
+def _brought(found: Cluster, number: int) -> list[Object]:
+    """A wave without its gate."""
+    files = (_common().get(number, {}), _own(found)[number])
+    return _placed(found, number, [each for named in files for part in named.values() for each in part])
+
+
+def _placed(found: Cluster, number: int, objects: list[Object]) -> list[Object]:
+    """Objects with what an overlay says of them."""
     profile = found.profile
-    objects = [
-        each for files in (_common().get(number, {}), _own(found)[number]) for part in files.values() for each in part
-    ]
     objects = copy.deepcopy(objects)
-    if number == 4 and workloads.holds_vectors(profile):
+    is_tools = [each for each in objects if each["kind"] == "Deployment" and each["metadata"]["name"] == "tools"]
+    if is_tools and workloads.holds_vectors(profile):
         volume, _ = workloads.embedded_vectors()
         objects.append(volume)
-        (tools,) = [each for each in objects if each["kind"] == "Deployment" and each["metadata"]["name"] == "tools"]
+        (tools,) = is_tools
         tools["spec"]["strategy"] = {"type": "Recreate"}
         for each in tools["spec"]["template"]["spec"]["volumes"]:
             if each["name"] == "data":
@@ -126,12 +150,13 @@ def assembled(found: Cluster, number: int) -> list[Object]:
                 each["persistentVolumeClaim"] = {"claimName": volume["metadata"]["name"]}
     counts, notes = workloads.replicas(profile), _annotations(number, found)
     for each in objects:
-        pod = each.get("spec", {}).get("template") if each["kind"] in ("Deployment", "StatefulSet", "Job") else None
+        pod = lint.template(each)
+        each["metadata"]["labels"] = each["metadata"].get("labels", {}) | {WAVE_LABEL: str(number)}
         if notes:
             for part in (each, *([pod] if pod else [])):
                 part["metadata"]["annotations"] = part["metadata"].get("annotations", {}) | notes
         if pod:
-            for container in pod["spec"]["containers"]:
+            for container in (*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"]):
                 container["image"] = profile.image if container["image"] == workloads.IMAGE else container["image"]
         if each["kind"] == "Deployment" and each["metadata"]["name"] in counts:
             each["spec"]["replicas"] = counts[each["metadata"]["name"]]
@@ -149,11 +174,11 @@ def _annotations(number: int, found: Cluster) -> dict[str, str]:
 def _overlay(number: int, names: Sequence[str], found: Cluster) -> str:
     profile = found.profile
     repository, _, tag = profile.image.rpartition(":")
-    rest: Object = {}
+    rest: Object = {"labels": [{"pairs": {WAVE_LABEL: str(number)}}]}
     here = [name for name in workloads.services() if opens(name) == number]
     if number == 4 and workloads.holds_vectors(profile):
         rest["components"] = ["../../../components/embedded-vectors"]
-    if number == 1 or here:
+    if number == 1 or here or gates.wanted(profile):
         rest["images"] = [{"name": workloads.IMAGE, "newName": repository, "newTag": tag}]
     if here:
         counts = workloads.replicas(profile)

@@ -32,7 +32,8 @@ def names(folder: Path) -> list[str]:
 
 def cluster(folder: Path, name: str) -> layout.Cluster:
     """A cluster's profile and policies; its own `policy.toml` stands in for that of all. Raises ConfigError."""
-    found = profile.load(folder / "clusters" / name / "profile.toml")
+    described = folder / "clusters" / name / "profile.toml"
+    found = profile.load(described)
     for role in found.models.values():
         if role.gpu.share != "exclusive":
             raise ConfigError(
@@ -44,7 +45,7 @@ def cluster(folder: Path, name: str) -> layout.Cluster:
     own, common = folder / "clusters" / name / "policy.toml", folder / "policy.toml"
     file = own if own.is_file() else common
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
-    return layout.Cluster(found, PolicyFile(**tomllib.loads(text)), text)
+    return layout.Cluster(found, PolicyFile(**tomllib.loads(text)), text, described.read_text(encoding="utf-8"))
 
 
 def drifted(folder: Path, rendered: Mapping[str, str]) -> list[str]:

@@ -10,6 +10,7 @@ from groundswell.runtime import keys
 
 GATEWAY_KEY = "groundswell-key"
 SIGNING = "groundswell-signing"
+PROOFS = "groundswell-proofs"
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,15 @@ def password() -> bytes:
     return secrets.token_urlsafe(32).encode()
 
 
-def gateway_key(namespace: str) -> list[Secret]:
-    """The key with which people ask through a port-forward."""
-    return [Secret(namespace, GATEWAY_KEY, {"key": password()})]
+def gateway_key(*namespaces: str) -> list[Secret]:
+    """The key with which people ask through a port-forward, and gates where there are any."""
+    values = {"key": password()}
+    return [Secret(namespace, GATEWAY_KEY, values) for namespace in namespaces]
+
+
+def proofs(namespace: str) -> list[Secret]:
+    """The key that signs verdicts: gates alone read it."""
+    return [Secret(namespace, PROOFS, keys.pair("proofs"))]
 
 
 def signing(signers: Mapping[str, Sequence[str]]) -> list[Secret]:

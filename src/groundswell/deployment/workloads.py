@@ -235,12 +235,14 @@ def _deployment(found: Service) -> Object:
         # where vectors are embedded there is none
         *([from_secret("vectors", QDRANT_KEYS, optional=True)] if name == "tools" else []),
     ]
+    more: Object = {"initContainers": [_sample().rendered()]} if name == "tools" else {}
     template = pod(
         name,
         [container],
         volumes,
         account=name,
         token=name == "tools",
+        **more,
         terminationGracePeriodSeconds=45,
         topologySpreadConstraints=spread(name),
     )
@@ -252,6 +254,19 @@ def _deployment(found: Service) -> Object:
         "template": template,
     }
     return made("Deployment", "apps/v1", name, found.namespace, spec=spec)
+
+
+def _sample() -> Container:
+    """Makes the small repository that gates try the tools on, where they run."""
+    return Container(
+        name="sample",
+        image=IMAGE,
+        args=["gate", "sample"],
+        cpu="50m",
+        memory="128Mi",
+        env={"HOME": "/data", "GROUNDSWELL_DATA": "/data/groundswell"},
+        mounts={"/data": "data", "/tmp": "tmp"},  # noqa: S108 - the pod's own
+    )
 
 
 def database_volume(secret: str) -> Object:

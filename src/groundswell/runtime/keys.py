@@ -106,9 +106,16 @@ def generate() -> Keys:
 
 def pems() -> dict[str, bytes]:
     """New keys for all, as the files that `load` reads."""
-    made = generate()
-    private = {f"{name}.private.pem": key.as_pem(private=True) for name, key in made.private.items()}
-    return private | {f"{name}.public.pem": _public(key).as_pem(private=False) for name, key in made.private.items()}
+    return {file: text for name in SIGNERS for file, text in pair(name).items()}
+
+
+def pair(name: str) -> dict[str, bytes]:
+    """A new key, as the files `NAME.private.pem` and `NAME.public.pem`."""
+    key = OKPKey.generate_key(ALGORITHM)
+    return {
+        f"{name}.private.pem": key.as_pem(private=True),
+        f"{name}.public.pem": _public(key).as_pem(private=False),
+    }
 
 
 def load(folder: Path, *, create: bool) -> Keys:

@@ -19,6 +19,7 @@ PACKAGE = Path(groundswell.__path__[0])
 PAGES = f"path:{PACKAGE / 'data' / 'pages'}"  # elsewhere than here the place says where they are
 INCIDENT = f"dump:{PACKAGE / 'data' / 'incident'}"
 PROBE = "probe"
+WAVE_LABEL = "groundswell/wave"  # of a wave's Application, and of all that the wave brings
 NAMESPACES = ("ai-inference", "ai-router", "ai-agents", "ai-tools", "ai-vector", "ai-observability")
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from groundswell.core.check import Check
 from groundswell.core.records import LineVerdict, Profile, Proof
-from groundswell.runtime.checks import DRILL
 from groundswell.waves.ledger import verdicts
 from groundswell.waves.plan import Plan, excuse
 from groundswell.waves.verifying import checks_of
@@ -58,8 +57,6 @@ def due(ledger: Plan, place: Profile, wave: int, proofs: Mapping[str, Proof], ra
             unproven.setdefault(excuse(place, line.line) or line.reason, []).append(line.line)
         elif wave < ASKABLE and not names.issuperset(checks):
             unproven.setdefault(LATER, []).append(line.line)
-        elif line.status == "skip" and line.reason == DRILL:
-            unproven.setdefault(line.reason, []).append(line.line)
         else:
             closing.append(line)
     return Due(tuple(passed), tuple(closing), {reason: tuple(lines) for reason, lines in unproven.items()})

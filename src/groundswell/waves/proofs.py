@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from joserfc import jws
 from joserfc.errors import JoseError
@@ -26,6 +26,7 @@ from groundswell.runtime import keys
 ALGORITHM = "Ed25519"
 KEY = "proofs"
 HISTORY_KEPT = 2000  # entries that are read
+T = TypeVar("T", bound=Record)
 
 
 class Entry(Record):
@@ -46,18 +47,18 @@ class Signer:
 
     key: OKPKey
 
-    def sign(self, record: WaveProofs) -> str:
+    def sign(self, record: Record) -> str:
         """A signed record, as text."""
         body = record.model_dump(mode="json")
         payload = json.dumps({"sha256": _digest(body)})
         signature = jws.serialize_compact({"alg": ALGORITHM}, payload, self.key, algorithms=[ALGORITHM])
         return json.dumps({"record": body, "signature": signature}, ensure_ascii=False, indent=1)
 
-    def read(self, text: str) -> tuple[WaveProofs | None, str]:
+    def read(self, text: str, kind: type[T]) -> tuple[T | None, str]:
         """The record, and why it does not count; without a reason it is as it was signed."""
         try:
             held: dict[str, Any] = json.loads(text)
-            record = WaveProofs.model_validate(held["record"])
+            record = kind.model_validate(held["record"])
         except (ValueError, KeyError, TypeError, ValidationError):
             return None, "it cannot be read"
         try:
@@ -92,19 +93,23 @@ class Shelf:
 
     def kept(self, subject: Subject | None, now: datetime | None = None) -> dict[str, Proof]:
         """Every proof that was stored, by its check; what does not count any more is unknown."""
+        return self.looked(subject, now)[0]
+
+    def looked(self, subject: Subject | None, now: datetime | None = None) -> tuple[dict[str, Proof], list[str]]:
+        """The same, and the files that are no proofs any more."""
         now = now or datetime.now(UTC)
         found: dict[str, Proof] = {}
+        unreadable: list[str] = []
         for file in sorted(self.folder.glob("wave-*.json")):
+            record, why = None, ""
             with contextlib.suppress(OSError):
-                record, why = self.signer.read(file.read_text(encoding="utf-8", errors="replace"))
-                for proof in record.proofs if record else ():
-                    found[proof.check] = _counting(proof, why or _apart(record, subject), now)
-        return found
-
-    def unreadable(self) -> list[str]:
-        """Files that are no proofs any more."""
-        files = sorted(self.folder.glob("wave-*.json"))
-        return [file.name for file in files if self.signer.read(file.read_text(errors="replace"))[0] is None]
+                record, why = self.signer.read(file.read_text(encoding="utf-8", errors="replace"), WaveProofs)
+            if record is None:
+                unreadable.append(file.name)
+                continue
+            for proof in record.proofs:
+                found[proof.check] = counting(proof, why or _apart(record, subject), now)
+        return found, unreadable
 
     def keep(self, record: WaveProofs) -> None:
         """Store a wave's proofs: all of them, or what was there before."""
@@ -148,9 +153,9 @@ def _passes(proof: Proof | None) -> bool:
     return proof is not None and proof.judged() == "pass"
 
 
-def _apart(record: WaveProofs | None, subject: Subject | None) -> str:
+def _apart(record: WaveProofs, subject: Subject | None) -> str:
     """In what the platform is not the one it was proven on."""
-    if record is None or subject is None or record.subject == subject:
+    if subject is None or record.subject == subject:
         return ""
     if record.subject.version != subject.version:
         return f"it was proven for version {record.subject.version}, and this is {subject.version}"
@@ -159,7 +164,8 @@ def _apart(record: WaveProofs | None, subject: Subject | None) -> str:
     return "it was proven in another place"
 
 
-def _counting(proof: Proof, why: str, now: datetime) -> Proof:
+def counting(proof: Proof, why: str, now: datetime) -> Proof:
+    """A proof as it counts now: `why` is what speaks against all of its record."""
     if not why and proof.expires is not None and proof.expires <= now:
         why = f"it expired on {proof.expires:%Y-%m-%d at %H:%M} UTC"
     if not why:

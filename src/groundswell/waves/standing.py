@@ -9,7 +9,7 @@ from groundswell.client import Client
 from groundswell.core.check import Place
 from groundswell.core.errors import GroundswellError
 from groundswell.core.records import LineVerdict, Profile, Proof, Wave
-from groundswell.waves.acting import objects
+from groundswell.waves.acting import WAVE_LABEL, objects
 from groundswell.waves.ledger import Gate, gates, verdicts
 from groundswell.waves.plan import Plan
 
@@ -63,7 +63,7 @@ async def told_by_argo(platform: Client, place: Place) -> dict[int, tuple[str, s
     told: dict[int, tuple[str, str]] = {}
     with contextlib.suppress(GroundswellError):
         for each in await objects(platform, place, "applications"):
-            number = str(each["name"]).removeprefix("wave-").partition("-")[0]
+            number = str(each.get("labels", {}).get(WAVE_LABEL, ""))
             if number.isdecimal():
                 status = each.get("status", {})
                 told[int(number)] = (

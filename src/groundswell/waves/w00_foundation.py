@@ -6,7 +6,7 @@ from typing import Any
 from groundswell.client import Client
 from groundswell.core.check import Place, check, judged, measure, seen
 from groundswell.core.records import Excerpt, Proof
-from groundswell.waves.acting import NAMESPACES, objects, ours, value
+from groundswell.waves.acting import NAMESPACES, WAVE_LABEL, objects, ours, value
 from groundswell.waves.plan import plan
 
 Manifest = Mapping[str, Any]
@@ -18,28 +18,78 @@ DNS = 53
 @check(proves=("w0.applications-sync", "w0.argo-healthy"), needs=("kubernetes", "argocd"), hours=1)
 async def applications_are_synced_and_healthy(platform: Client, place: Place) -> Proof:
     """Every Application of ours is Synced and Healthy, its operation is over, and it reports no error."""
-    found = [each for each in await objects(platform, place, "applications") if str(each["name"]).startswith(OURS)]
-    wrong = [seen(f"k8s:Application/{each['name']}", said) for each in found if (said := _trouble(each))]
+    found = [each for each in await objects(platform, place, "applications") if _is_ours(each)]
+    due = [each for each in found if place.wave is None or _wave(each) <= place.wave]
+    closed = await _closed(platform, place) if place.wave is not None else set[int]()
+    wrong = [seen(f"k8s:Application/{each['name']}", said) for each in due if (said := _trouble(each, place, closed))]
     return judged(
-        f"{len(found) - len(wrong)} of {len(found)} Applications are synced and healthy",
-        measure("applications", len(found), 1, relation=">="),
+        f"{len(due) - len(wrong)} of {len(due)} Applications are synced and healthy"
+        + "".join(f"; {each.source.rpartition('/')[2]}: {each.text}" for each in wrong[:3]),
+        measure("applications", len(due), 1, relation=">="),
         measure("not synced and healthy", len(wrong), 0, unit="applications"),
         seen=wrong,
     )
 
 
-OURS = ("groundswell", "wave-")
+def _is_ours(each: Manifest) -> bool:
+    return _labels(each).get("app.kubernetes.io/part-of") == "groundswell"
 
 
-def _trouble(application: Manifest) -> str:
+def _wave(each: Manifest) -> int:
+    """An operator's is there before the first wave."""
+    number = str(_labels(each).get(WAVE_LABEL, ""))
+    return int(number) if number.isdecimal() else -1
+
+
+async def _closed(platform: Client, place: Place) -> set[int]:
+    """The waves whose gates are not open now: that alone keeps their Applications from being healthy."""
+    found = await objects(platform, place, "configmaps", "ai-observability")
+    return {int(number) for each in found if (number := _labels(each).get(GATE_LABEL)) and not _open(each)}
+
+
+def _open(gate: Manifest) -> bool:
+    data: Manifest = gate.get("data", {})
+    return data.get("verdict") == "open" and not data.get("below")
+
+
+GATE_LABEL = "groundswell/gate"
+
+
+def _trouble(application: Manifest, place: Place, closed: set[int]) -> str:
+    """What is wrong with it. A wave whose gate is asked, or is closed, cannot be healthy: its gate is a part of it."""
     status: Manifest = application.get("status", {})
     sync, health = status.get("sync", {}).get("status"), status.get("health", {}).get("status")
     operation = status.get("operationState", {}).get("phase", "Succeeded")
     errors = [each for each in status.get("conditions", []) if str(each.get("type", "")).endswith("Error")]
-    if sync == "Synced" and health == "Healthy" and operation == "Succeeded" and not errors:
+    wave = _wave(application)
+    excused = place.wave is not None and wave >= 0 and (wave == place.wave or wave in closed)
+    if sync == "Synced" and (health == "Healthy" or excused) and operation == "Succeeded" and not errors:
         return ""
     said = [f"sync {sync or 'unknown'}", f"health {health or 'unknown'}", f"operation {operation}"]
     return ", ".join([*said, *(str(each.get("message", each["type"])) for each in errors)])
+
+
+@check(proves="w0.argo-projects", needs=("kubernetes", "argocd"))
+async def projects_bound_what_waves_may_do(platform: Client, place: Place) -> Proof:
+    """Every Application of ours is in a project of ours, and none of those allows any repository, place or kind."""
+    projects = {str(each["name"]): each for each in await objects(platform, place, "appprojects") if _is_ours(each)}
+    applications = [each for each in await objects(platform, place, "applications") if _is_ours(each)]
+    stray = [each for each in applications if each.get("spec", {}).get("project") not in projects]
+    loose = [seen(f"k8s:AppProject/{name}", said) for name, each in projects.items() if (said := _stars(each))]
+    return judged(
+        f"{len(projects)} projects hold {len(applications) - len(stray)} of {len(applications)} Applications",
+        measure("projects", len(projects), 1, relation=">="),
+        measure("applications", len(applications), 1, relation=">="),
+        measure("applications outside of them", len(stray), 0),
+        measure("projects with a *", len(loose), 0),
+        seen=[*loose, *(seen(f"k8s:Application/{e['name']}", f"project {e['spec'].get('project')}") for e in stray)],
+    )
+
+
+def _stars(project: Manifest) -> str:
+    spec: Manifest = project.get("spec", {})
+    parts = ("sourceRepos", "destinations", "clusterResourceWhitelist", "namespaceResourceWhitelist")
+    return ", ".join(part for part in parts if not spec.get(part) or "'*'" in str(spec[part]))
 
 
 @check(proves=("w0.namespaces", *(f"w0.{name}" for name in NAMESPACES)), needs=("kubernetes",))

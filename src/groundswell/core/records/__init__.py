@@ -81,6 +81,7 @@ from groundswell.core.records.waves import (
     ProofStatus,
     Report,
     Subject,
+    Verdict,
     Wave,
     WaveProofs,
 )
@@ -174,5 +175,6 @@ __all__ = [
     "Turn",
     "Usage",
     "Wave",
+    "Verdict",
     "WaveProofs",
 ]

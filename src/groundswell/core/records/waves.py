@@ -151,6 +151,19 @@ class WaveProofs(Record):
     proofs: tuple[Proof, ...]
 
 
+class Verdict(Record):
+    """What a gate came to, for one revision of one wave on one cluster: signed, and laid into the wave's ConfigMap."""
+
+    wave: int
+    subject: Subject
+    open: bool
+    reason: str = ""  # why it is closed, for people
+    at: datetime
+    expires: datetime  # when the first proof that it rests on does not count any more
+    unproven: dict[str, tuple[str, ...]] = {}  # reason → lines that it let pass
+    proofs: tuple[Proof, ...] = ()
+
+
 class Report(Record):
     """One verification: all that is needed to judge it again elsewhere."""
 

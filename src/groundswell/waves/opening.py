@@ -1,0 +1,221 @@
+"""How a gate opens in a cluster: what a wave brings must stand, and every line that is due must be proven.
+
+What reads the cluster is asked of a platform in the gate's own pod, so that a verdict comes even when the one in the
+cluster is down; the rest is asked of the platform in the cluster, once its tools stand.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from groundswell.client import Client
+from groundswell.core.check import Check, Place
+from groundswell.core.errors import GroundswellError
+from groundswell.core.records import Proof, Subject, Verdict
+from groundswell.waves.acting import NAMESPACES, WAVE_LABEL, objects
+from groundswell.waves.boards import Board, job_of
+from groundswell.waves.gating import ASKABLE, Due, due, since, tried
+from groundswell.waves.plan import Plan
+from groundswell.waves.verifying import verified
+
+Say = Callable[[str], None]
+Manifest = Mapping[str, Any]
+POLL_SECONDS = 2.0
+AGAIN_SECONDS = 10.0
+CLOSED_HOURS = 1.0  # how long a closed verdict is told
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Whom a gate asks: the platform in its own pod, and the one in the cluster."""
+
+    own: Client
+    platform: Client
+    place: Place
+
+
+async def await_before(board: Board, expected: Mapping[int, str], seconds: float, say: Say) -> str:
+    """Wait until all waves before are proven as this revision has them; else why not.
+
+    Where one of them is changed to something else meanwhile, this revision is not the newest: that ends it at once.
+    """
+    until, told = time.monotonic() + seconds, ""
+    first: dict[int, str] = {}
+    while True:
+        why = ""
+        try:
+            for wave, digest in expected.items():
+                held = await board.held(wave, digest)
+                why = why or held.why
+                if held.digest not in ("", digest, first.setdefault(wave, held.digest)):
+                    return f"wave {wave} was changed meanwhile: there is a newer revision"
+        except GroundswellError as error:
+            why = error.message
+        if not why or time.monotonic() >= until:
+            return why
+        if why != told:
+            say(f"waiting: {why}")
+        told = why
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def opened(
+    asked: Asked, board: Board, ledger: Plan, wave: int, subject: Subject, *, seconds: float, say: Say
+) -> Verdict:
+    """Try until the gate is open or patience is over; each verdict is laid down as it comes."""
+    until = time.monotonic() + seconds
+    proofs: dict[str, Proof] = {}
+    told = ""
+    while True:
+        verdict = await judged(asked, ledger, wave, subject, proofs)
+        await board.post(verdict)
+        await board.project([each.number for each in ledger.waves])
+        if verdict.open or time.monotonic() >= until:
+            return verdict
+        if verdict.reason != told:
+            say(f"not yet: {verdict.reason}")
+        told = verdict.reason
+        proofs = {proof.check: proof for proof in verdict.proofs if proof.judged() in ("pass", "skip")}
+        await asyncio.sleep(AGAIN_SECONDS)
+
+
+async def renewed(
+    asked: Asked, board: Board, ledger: Plan, subject: Callable[[str], Subject]
+) -> AsyncIterator[Verdict]:
+    """Each wave that was reached, proven again: of what is applied now. What its gate is still trying is left to it."""
+    numbers = [each.number for each in ledger.waves]
+    for wave in numbers:
+        held = await board.held(wave)
+        if not held.digest or not held.shown.get("record"):
+            continue
+        about, genuine = subject(held.digest), held.verdict is not None and not held.tampered
+        if genuine and held.verdict and held.verdict.subject.settings != held.digest:
+            continue
+        same = genuine and held.verdict and held.verdict.subject == about
+        kept = still_counting(held.verdict, datetime.now(UTC)) if same and held.verdict else {}
+        verdict = await judged(asked, ledger, wave, about, kept, again=True)
+        await board.post(verdict)
+        await board.project(numbers)
+        if verdict.open and held.why:
+            await board.maps.forget_job(job_of(wave, held.digest))
+        yield verdict
+
+
+async def judged(
+    asked: Asked, ledger: Plan, wave: int, subject: Subject, kept: Mapping[str, Proof], *, again: bool = False
+) -> Verdict:
+    """What a gate comes to now; `kept` are proofs that still count. Asked `again`, it looks at the cluster anew."""
+    place = replace(asked.place, wave=wave)
+    fallen = await not_standing(asked.own, place, wave)
+    checks = tried(ledger, wave)
+    wanted = [each for each in checks if each.name not in kept or (again and since(each) < ASKABLE)]
+    proofs = dict(kept)
+    if not fallen:
+        proofs |= await _asked(asked, place, wanted)
+    found = due(ledger, place.profile, wave, proofs, checks)
+    reasons = [*fallen, *(f"{each.line}: {each.status}, {each.reason}" for each in found.closing if not fallen)]
+    return _verdict(wave, subject, found, reasons, proofs, ledger)
+
+
+async def _asked(asked: Asked, place: Place, checks: Iterable[Check]) -> dict[str, Proof]:
+    checks = list(checks)
+    reading = [each for each in checks if since(each) < ASKABLE]
+    made = await verified(asked.own, place, reading, drills=False, tell=lambda check, proof: None)
+    asking = [each for each in checks if each not in reading]
+    return made | await verified(asked.platform, place, asking, drills=False, tell=lambda check, proof: None)
+
+
+def _verdict(
+    wave: int, subject: Subject, found: Due, reasons: list[str], proofs: Mapping[str, Proof], ledger: Plan
+) -> Verdict:
+    now = datetime.now(UTC)
+    resting = {name for line in found.passed for name in ledger.line(line.line).checks}
+    expiries = [proof.expires for name in resting if (proof := proofs.get(name)) and proof.expires]
+    return Verdict(
+        wave=wave,
+        subject=subject,
+        open=not reasons,
+        reason="; ".join(reasons[:4]),
+        at=now,
+        expires=min(expiries, default=now + timedelta(hours=CLOSED_HOURS)),
+        unproven=dict(found.unproven),
+        proofs=tuple(proofs.values()),
+    )
+
+
+def still_counting(verdict: Verdict, now: datetime) -> dict[str, Proof]:
+    """The proofs that have not lived half their life."""
+    return {
+        proof.check: proof
+        for proof in verdict.proofs
+        if proof.judged() == "pass"
+        and proof.ended
+        and proof.expires
+        and now < proof.ended + (proof.expires - proof.ended) / 2
+    }
+
+
+async def not_standing(own: Client, place: Place, wave: int) -> list[str]:
+    """What this wave and those before bring and is not there in full, each with what its pods say."""
+    found: list[str] = []
+    pods: list[Manifest] | None = None
+    for kind in ("deployments", "statefulsets", "jobs"):
+        for each in await objects(own, place, kind):
+            number = str(each.get("labels", {}).get(WAVE_LABEL, ""))
+            gate = each.get("spec", {}).get("podLabels", {}).get("app.kubernetes.io/name") == "gate"
+            if each.get("namespace") not in NAMESPACES or not number.isdecimal() or int(number) > wave or gate:
+                continue
+            if said := _lacking(each):
+                pods = await objects(own, place, "pods") if pods is None else pods
+                found.append(f"{each['kind']} {each['namespace']}/{each['name']} {said}" + _of_pods(each, pods))
+    return found
+
+
+def _lacking(each: Manifest) -> str:
+    spec, status = each.get("spec", {}), each.get("status", {})
+    if each["kind"] == "Job":
+        conditions = {one.get("type"): one for one in status.get("conditions", []) if one.get("status") == "True"}
+        if "Failed" in conditions:
+            return f"failed: {conditions['Failed'].get('message', '')}"
+        return "" if "Complete" in conditions else "is not done"
+    wanted = spec.get("replicas", 1)
+    if each.get("generation") != status.get("observedGeneration"):
+        return "was not looked at by its controller yet"
+    ready, new = status.get("readyReplicas", 0), status.get("updatedReplicas", 0)
+    if ready >= wanted and new >= wanted and status.get("replicas", 0) <= wanted:
+        return ""
+    refused = [
+        str(one.get("message", ""))
+        for one in status.get("conditions", [])
+        if one.get("type") == "ReplicaFailure" and one.get("status") == "True"
+    ]
+    return f"has {min(ready, new)} of {wanted} pods ready" + (f": {refused[0]}" if refused else "")
+
+
+def _of_pods(each: Manifest, pods: Iterable[Manifest]) -> str:
+    """What the containers of its pods wait for, or why the last one ended, or why none is placed."""
+    said: list[str] = []
+    labels: Manifest = each.get("spec", {}).get("podLabels", {})
+    for pod in pods:
+        if (
+            pod.get("namespace") != each["namespace"]
+            or not labels
+            or not labels.items() <= pod.get("labels", {}).items()
+        ):
+            continue
+        for one in pod.get("containers", []):
+            state = one if one.get("state") == "waiting" else {}
+            last = one.get("last", {})
+            for part in (state, last):
+                words = f"{part.get('reason', '')} {part.get('message', '')}".strip()
+                said += [words] if words and part.get("reason") not in ("Completed", "ContainerCreating") else []
+        said += [
+            str(one["message"])
+            for one in pod.get("conditions", [])
+            if one.get("type") == "PodScheduled" and one.get("status") == "False" and one.get("message")
+        ]
+    unique = list(dict.fromkeys(said))[:2]
+    return f": {'; '.join(unique)[:400]}" if unique else ""
