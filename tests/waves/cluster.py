@@ -10,6 +10,7 @@ from groundswell.waves.acting import NAMESPACES
 
 Kinds = dict[str, list[dict[str, Any]]]
 DNS = [{"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}], "to": [{"namespaceSelector": {}}]}]
+OURS = {"app.kubernetes.io/part-of": "groundswell"}
 GPU_LABELS = {
     "nvidia.com/gpu.present": "true",
     "nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3",
@@ -68,7 +69,7 @@ def well() -> Kinds:
             of(
                 "groundswell",
                 "argocd",
-                labels={"app.kubernetes.io/part-of": "groundswell"},
+                labels=dict(OURS),
                 spec={
                     "sourceRepos": ["https://git.example/app.git"],
                     "destinations": [{"server": "https://kubernetes.default.svc", "namespace": "ai-router"}],
@@ -77,11 +78,21 @@ def well() -> Kinds:
                 },
             )
         ],
+        "clusterroles": [
+            of(
+                "ai-tools:tools",
+                labels=dict(OURS),
+                rules=[{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}],
+            )
+        ],
+        "roles": [],
+        "clusterrolebindings": [of("ai-tools:tools", labels=dict(OURS), roleRef={"name": "ai-tools:tools"})],
+        "rolebindings": [],
         "applications": [
             of(
                 "groundswell-00-foundation",
                 "argocd",
-                labels={"groundswell/wave": "0", "app.kubernetes.io/part-of": "groundswell"},
+                labels={"groundswell/wave": "0", **OURS},
                 spec={"project": "groundswell"},
                 status={"sync": {"status": "Synced"}, "health": {"status": "Healthy"}},
             )

@@ -62,6 +62,13 @@ BROKEN: dict[str, dict[str, Callable[[Kinds], None]]] = {
         "another project": set_in("applications", 0, "spec", "project", to="default"),
         "no project": without("appprojects"),
     },
+    "rights_in_the_cluster_are_narrow": {
+        "any verb": set_in("clusterroles", 0, "rules", to=[{"apiGroups": [""], "resources": ["pods"], "verbs": ["*"]}]),
+        "Secrets": set_in(
+            "clusterroles", 0, "rules", to=[{"apiGroups": [""], "resources": ["secrets"], "verbs": ["list"]}]
+        ),
+        "a role of others": set_in("clusterrolebindings", 0, "roleRef", to={"name": "cluster-admin"}),
+    },
     "namespaces_are_there": {
         "one is missing": without("namespaces"),
         "privileged": set_in("namespaces", 2, "metadata", "labels", to={}),

@@ -160,8 +160,7 @@ def still_counting(verdict: Verdict, now: datetime) -> dict[str, Proof]:
 
 async def not_standing(own: Client, place: Place, wave: int) -> list[str]:
     """What this wave and those before bring and is not there in full, each with what its pods say."""
-    found: list[str] = []
-    pods: list[Manifest] | None = None
+    fallen: list[tuple[Manifest, str]] = []
     for kind in ("deployments", "statefulsets", "jobs"):
         for each in await objects(own, place, kind):
             number = str(each.get("labels", {}).get(WAVE_LABEL, ""))
@@ -169,9 +168,9 @@ async def not_standing(own: Client, place: Place, wave: int) -> list[str]:
             if each.get("namespace") not in NAMESPACES or not number.isdecimal() or int(number) > wave or gate:
                 continue
             if said := _lacking(each):
-                pods = await objects(own, place, "pods") if pods is None else pods
-                found.append(f"{each['kind']} {each['namespace']}/{each['name']} {said}" + _of_pods(each, pods))
-    return found
+                fallen.append((each, said))
+    pods = await objects(own, place, "pods") if fallen else []
+    return [f"{each['kind']} {each['namespace']}/{each['name']} {said}{_of_pods(each, pods)}" for each, said in fallen]
 
 
 def _lacking(each: Manifest) -> str:

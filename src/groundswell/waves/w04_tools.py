@@ -8,7 +8,7 @@ from groundswell.core.check import Place, check, judged, measure, seen
 from groundswell.core.records import Proof
 from groundswell.tools.probe_flaky import RETRIES
 from groundswell.tools.probe_wait import SECONDS
-from groundswell.waves.acting import PROBE, called, evidence, material, scratch_collection
+from groundswell.waves.acting import PROBE, called, evidence, material, objects, scratch_collection
 
 SLACK = 5.0  # seconds that a call may take beyond its deadline: queueing, the journal, a busy machine
 
@@ -124,3 +124,42 @@ async def a_flaky_read_is_tried_again(platform: Client) -> Proof:
         measure("away for good", away.status, "error"),
         seen=[seen(f"run:{run.run.id}", f"probe_flaky: {result.value}"), seen("away", away.message)],
     )
+
+
+@check(proves="w4.cluster-tools", needs=("kubernetes",))
+async def rights_in_the_cluster_are_narrow(platform: Client, place: Place) -> Proof:
+    """What our accounts may do there is named, kind by kind and verb by verb, and no Secret is among it."""
+    roles = [each for kind in ("clusterroles", "roles") for each in await objects(platform, place, kind)]
+    own = [each for each in roles if each.get("labels", {}).get("app.kubernetes.io/part-of") == "groundswell"]
+    wide = [seen(f"k8s:{each['kind']}/{each['name']}", said) for each in own if (said := _too_wide(each))]
+    bindings = [
+        each for kind in ("clusterrolebindings", "rolebindings") for each in await objects(platform, place, kind)
+    ]
+    bound = [each for each in bindings if each.get("labels", {}).get("app.kubernetes.io/part-of") == "groundswell"]
+    names = {str(each["name"]) for each in own}
+    others = [
+        seen(f"k8s:{each['kind']}/{each['name']}", f"it binds {each['roleRef'].get('name')}")
+        for each in bound
+        if each.get("roleRef", {}).get("name") not in names
+    ]
+    return judged(
+        f"{len(own)} roles"
+        + "".join(f"; {each.source.partition(':')[2]}: {each.text}" for each in [*wide, *others][:3]),
+        measure("roles", len(own), 1, relation=">="),
+        measure("roles that are too wide", len(wide), 0),
+        measure("bindings to roles of others", len(others), 0),
+        seen=[*wide, *others],
+    )
+
+
+def _too_wide(role: Mapping[str, Any]) -> str:
+    """What of a role names nothing, or reads or changes Secrets."""
+    for rule in role.get("rules", []):
+        for part in ("apiGroups", "resources", "verbs", "nonResourceURLs"):
+            if "*" in rule.get(part, []):
+                return f"it has * for {part}"
+        if "secrets" in rule.get("resources", []) and set(rule.get("verbs", [])) - {"create"}:
+            return f"it may {', '.join(rule['verbs'])} Secrets"
+        if given := set(rule.get("verbs", [])) & {"escalate", "bind", "impersonate"}:
+            return f"it may {', '.join(sorted(given))}"
+    return ""
