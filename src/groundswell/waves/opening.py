@@ -25,6 +25,7 @@ Say = Callable[[str], None]
 Manifest = Mapping[str, Any]
 POLL_SECONDS = 2.0
 AGAIN_SECONDS = 10.0
+REFUSED, REFUSED_SECONDS = "it was refused: ", 40.0
 CLOSED_HOURS = 1.0  # how long a closed verdict is told
 
 
@@ -78,6 +79,10 @@ async def opened(
         if verdict.reason != told:
             say(f"not yet: {verdict.reason}")
         told = verdict.reason
+        if verdict.reason.startswith(
+            REFUSED
+        ):  # the sync waits for this Job: while it tries on, no newer commit is seen
+            until = min(until, time.monotonic() + REFUSED_SECONDS)
         proofs = {proof.check: proof for proof in verdict.proofs if proof.judged() in ("pass", "skip")}
         await asyncio.sleep(AGAIN_SECONDS)
 
@@ -109,7 +114,7 @@ async def judged(
 ) -> Verdict:
     """What a gate comes to now; `kept` are proofs that still count. Asked `again`, it looks at the cluster anew."""
     place = replace(asked.place, wave=wave)
-    fallen = await not_standing(asked.own, place, wave)
+    fallen = await refused(asked.own, place) or await not_standing(asked.own, place, wave)
     checks = tried(ledger, wave)
     wanted = [each for each in checks if each.name not in kept or (again and since(each) < ASKABLE)]
     proofs = dict(kept)
@@ -156,6 +161,20 @@ def still_counting(verdict: Verdict, now: datetime) -> dict[str, Proof]:
         and proof.expires
         and now < proof.ended + (proof.expires - proof.ended) / 2
     }
+
+
+async def refused(own: Client, place: Place) -> list[str]:
+    """What the API server did not take of this wave, in its words."""
+    if not place.profile.has("argocd"):
+        return []
+    for each in await objects(own, place, "applications"):
+        if str(each.get("labels", {}).get(WAVE_LABEL, "")) == str(place.wave):
+            state = each.get("status", {}).get("operationState", {})
+            failed = [
+                one for one in state.get("syncResult", {}).get("resources", []) if one.get("status") == "SyncFailed"
+            ]
+            return [f"{REFUSED}{one.get('kind')} {one.get('name')}: {one.get('message', '')}" for one in failed]
+    return []
 
 
 async def not_standing(own: Client, place: Place, wave: int) -> list[str]:
