@@ -32,6 +32,9 @@ class Held(ConfigMaps):
             self.there[name][0].update(data)
         return name in self.there
 
+    async def forget_job(self, name: str) -> bool:
+        return False
+
 
 @pytest.fixture
 def maps() -> Held:

@@ -111,10 +111,10 @@ BROKEN: dict[str, dict[str, Callable[[Kinds], None]]] = {
 }
 
 
-def at(place: Place, folder: Path) -> Place:
+def at(place: Place, folder: Path, wave: int | None = None) -> Place:
     parts = {**place.profile.parts, "kubernetes": f"existing(dump:{folder})"}
     parts |= {"argocd": "existing(argocd)", "gpu-operator": "ours"}
-    return replace(place, profile=place.profile.model_copy(update={"parts": parts}))
+    return replace(place, profile=place.profile.model_copy(update={"parts": parts}), wave=wave)
 
 
 @pytest.mark.real
@@ -142,11 +142,17 @@ async def test_a_gate_asks_of_its_own_wave_only_that_it_is_in_sync_and_nothing_o
         later["status"] = {"sync": {"status": "OutOfSync"}}
         kinds["applications"].append(later)
 
+    def held(kinds: Kinds) -> None:
+        hook = {"kind": "Job", "name": "gate-00-before", "hookPhase": "Running"}
+        state = {"phase": "Running", "syncResult": {"resources": [hook]}}
+        kinds["applications"][0]["status"] |= {"sync": {"status": "OutOfSync"}, "operationState": state}
+
     check = discovery.checks()["applications_are_synced_and_healthy"]
     there = at(place, dump(tmp_path / "waiting", waiting))
     assert (await proof_of(check, client, there)).judged() == "fail"
     assert (await proof_of(check, client, replace(there, wave=0))).judged() == "pass"
     assert (await proof_of(check, client, replace(there, wave=1))).judged() == "fail", "the first one is not healthy"
+    assert (await proof_of(check, client, at(place, dump(tmp_path / "held", held), 0))).judged() == "pass"
     told = await told_by_argo(client, there)
     assert told == {0: ("Synced", "Progressing"), 1: ("OutOfSync", "Unknown")}
 

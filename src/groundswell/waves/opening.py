@@ -203,14 +203,18 @@ def _lacking(each: Manifest) -> str:
     if each.get("generation") != status.get("observedGeneration"):
         return "was not looked at by its controller yet"
     ready, new = status.get("readyReplicas", 0), status.get("updatedReplicas", 0)
-    if ready >= wanted and new >= wanted and status.get("replicas", 0) <= wanted:
+    there = status.get("replicas", 0)
+    if ready >= wanted and new >= wanted and there <= wanted:
         return ""
     refused = [
         str(one.get("message", ""))
         for one in status.get("conditions", [])
         if one.get("type") == "ReplicaFailure" and one.get("status") == "True"
     ]
-    return f"has {min(ready, new)} of {wanted} pods ready" + (f": {refused[0]}" if refused else "")
+    old = f", {there - new} of them of the revision before" if there > new else ""
+    return f"has {ready} of {there} pods ready{old}, and needs {wanted} new ones" + (
+        f": {refused[0]}" if refused else ""
+    )
 
 
 def _of_pods(each: Manifest, pods: Iterable[Manifest]) -> str:
@@ -225,11 +229,11 @@ def _of_pods(each: Manifest, pods: Iterable[Manifest]) -> str:
         ):
             continue
         for one in pod.get("containers", []):
-            state = one if one.get("state") == "waiting" else {}
-            last = one.get("last", {})
-            for part in (state, last):
-                words = f"{part.get('reason', '')} {part.get('message', '')}".strip()
-                said += [words] if words and part.get("reason") not in ("Completed", "ContainerCreating") else []
+            for part in (one, one.get("last", {})):
+                code = f" (exit code {part['exitCode']})" if part.get("exitCode") else ""
+                words = f"{part.get('reason', '')}{code} {part.get('message', '')}".strip()
+                quiet = part.get("state") == "running" or part.get("reason") in ("Completed", "ContainerCreating")
+                said += [f"container {one.get('name')}: {words}"] if words and not quiet else []
         said += [
             str(one["message"])
             for one in pod.get("conditions", [])

@@ -63,10 +63,19 @@ def _trouble(application: Manifest, place: Place, closed: set[int]) -> str:
     errors = [each for each in status.get("conditions", []) if str(each.get("type", "")).endswith("Error")]
     wave = _wave(application)
     excused = place.wave is not None and wave >= 0 and (wave == place.wave or wave in closed)
+    if place.wave is not None and _held(application):
+        return ""  # a new revision waits for its turn; what runs is the one before
     if sync == "Synced" and (health == "Healthy" or excused) and operation == "Succeeded" and not errors:
         return ""
     said = [f"sync {sync or 'unknown'}", f"health {health or 'unknown'}", f"operation {operation}"]
     return ", ".join([*said, *(str(each.get("message", each["type"])) for each in errors)])
+
+
+def _held(application: Manifest) -> bool:
+    result = application.get("status", {}).get("operationState", {}).get("syncResult", {})
+    before = f"gate-{_wave(application):02}-before"
+    held = [each for each in result.get("resources", []) if each.get("name") == before]
+    return any(each.get("hookPhase") in ("Running", "Failed") for each in held)
 
 
 @check(proves="w0.argo-projects", needs=("kubernetes", "argocd"))
