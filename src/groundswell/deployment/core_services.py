@@ -277,6 +277,7 @@ def _qdrant(profile: Profile) -> list[Object]:
         "QDRANT__SERVICE__READ_ONLY_API_KEY": {"secretKeyRef": {"name": QDRANT_KEYS, "key": "read-only-key"}},
         "QDRANT__STORAGE__SNAPSHOTS_PATH": "/qdrant/storage/snapshots",
         "QDRANT__TELEMETRY_DISABLED": "true",
+        "QDRANT_INIT_FILE_PATH": "/tmp/.qdrant-initialized",  # noqa: S108 - its own folder cannot be written
     }
     words = ["./entrypoint.sh"]
     if replicas > 1:
