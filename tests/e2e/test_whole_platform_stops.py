@@ -70,6 +70,28 @@ def test_queued_and_running_runs_finish_after_the_whole_platform_was_killed_or_s
     home.well("stop")
 
 
+def test_a_killed_worker_is_replaced_and_what_it_held_does_not_wait_for_its_lease(homes: Callable[..., Home]) -> None:
+    home = homes(GROUNDSWELL_EMBEDDINGS__URL="none:", GROUNDSWELL_RUNS__LEASE_SECONDS="600")  # longer than this test
+    home.well("up", "-d", "--no-question", "--workers", "1")
+    runs = submitted(home, 12)
+    with home.http() as http:
+        until(lambda: any(run["status"] == "running" for run in standing(http, runs)), "a run is under way")
+    listening = str(home.data / "sockets" / "agents.sock")
+    (worker,) = {c.pid for c in psutil.net_connections("unix") if c.laddr == listening and c.pid}
+    server = psutil.Process(worker).parent()
+    assert server is not None
+    assert server.num_threads() == 1, "only such a one may be forked"
+    assert not server.net_connections("inet")
+    os.kill(worker, signal.SIGKILL)
+    all_succeeded(home, runs)
+    with psycopg.connect(f"postgresql://{ROLE}@/postgres?host={home.data}/postgres/data") as database:
+        taken = database.execute("SELECT count(*) FROM groundswell.runs WHERE epoch > 1").fetchone()
+    assert taken is not None
+    assert taken[0], "the worker had some when it died"
+    home.well("stop")
+    home.nothing_is_left()
+
+
 # Mount namespaces are root's; others get one in a user namespace of their own.
 NAMESPACE = ("unshare", "-m") if os.geteuid() == 0 else ("unshare", "-Um", "--map-current-user", "--keep-caps")
 MOUNTED = 'mkdir -p "$0" && mount -t tmpfs -o size=144m,mode=0700 tmpfs "$0" && exec "$@"'

@@ -199,8 +199,6 @@ async def _prove(data: "DataDir") -> None:
 def serve(
     context: typer.Context,
     names: Annotated[list[str], typer.Argument(metavar="NAME…", help="gateway, router, agents, tools, models.")],
-    number: Annotated[int, typer.Option(hidden=True)] = 0,
-    parent: Annotated[int, typer.Option(hidden=True)] = 0,
 ) -> None:
     """Run single services.
 
@@ -212,9 +210,9 @@ def serve(
     keyless = loaded.settings.gateway.keyless is True
 
     async def ready(_: "Running") -> None:
-        say(f"serving {', '.join(names)}{f' {number}' if number else ''}")
+        say(f"serving {', '.join(names)}")
 
-    other = asyncio.run(platform.run(loaded, names=names, keyless=keyless, parent=parent, ready=ready))
+    other = asyncio.run(platform.run(loaded, names=names, keyless=keyless, ready=ready))
     if other is not None:
         raise ConfigError("already_running", _running(other), "stop it first, or name another data directory")
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+import socket
 from dataclasses import dataclass, field
 from importlib.metadata import version
 
@@ -27,6 +28,7 @@ class Base:
     database_url: str  # `{role}` may still stand in it
     keyless: bool = False  # `up` answers loopback without a key
     local_key: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    worker: str = field(default_factory=lambda: f"{socket.gethostname()}-{secrets.token_hex(4)}")  # if this is one
     embedder: SharedEmbedder = field(default_factory=SharedEmbedder, repr=False)
     last_asked: float = 0.0  # by the event loop's clock; a platform that `ask` started ends when it idles
 

@@ -1,7 +1,6 @@
 """Processes for CPU-bound work: off the event loop, and killed when their time is up."""
 
 import asyncio
-import multiprocessing
 import signal
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor
@@ -11,6 +10,7 @@ from typing import Any
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from groundswell.core.errors import Unavailable
+from groundswell.runtime.processes import context
 
 IDLE_SECONDS = 60.0
 START_SECONDS = 60.0  # for a process to begin; pebble starts others for ever where none can
@@ -31,9 +31,7 @@ class CpuWorkers:
         """`function(*arguments)` in another process; raises what it raises, Unavailable when its time is up."""
         if self.idle:
             self.idle.cancel()
-        # forkserver: a child of a process with threads and open databases must not inherit them
-        context = multiprocessing.get_context("forkserver")
-        self.pool = self.pool or ProcessPool(self.processes, context=context, initializer=_quiet)
+        self.pool = self.pool or ProcessPool(self.processes, context=context(), initializer=_quiet)
         future = self.pool.schedule(function, args=list(arguments), timeout=max(seconds, 0.01))
         self.work.add(future)
         try:

@@ -15,10 +15,11 @@ from typing import Any
 import uvicorn
 
 from groundswell.backends.databases.embedded import ROLE, EmbeddedPostgres
+from groundswell.backends.databases.leases import Leases
 from groundswell.backends.databases.migrations import migrate
 from groundswell.core.errors import ConfigError, GroundswellError, Unavailable
 from groundswell.core.settings import Loaded
-from groundswell.runtime import discovery, keys, telemetry
+from groundswell.runtime import discovery, keys, processes, telemetry
 from groundswell.runtime.base import VERSION, Base
 from groundswell.runtime.datadir import DataDir
 from groundswell.runtime.grants import check_policy
@@ -61,15 +62,15 @@ async def run(
     keyless: bool,
     started_by: StartedBy = "up",
     workers: int = 0,
-    parent: int = 0,
+    worker: str = "",
     log: Path | None = None,
     say: Say = lambda text: None,
     ready: Callable[[Running], Awaitable[None]] | None = None,
 ) -> Instance | None:
     """Serve until SIGINT, SIGTERM or SIGHUP. Where this data directory's platform runs already, return it at once.
 
-    `workers` agent workers become processes of their own. With `parent` this one ends when that one has. `say` tells
-    progress, `ready` is awaited once all answer.
+    `workers` agent workers become processes of their own; `worker` is the name of one of them. `say` tells progress,
+    `ready` is awaited once all answer.
     Raises ConfigError, Unavailable.
     """
     data = DataDir(loaded.settings.data).create()
@@ -85,11 +86,12 @@ async def run(
         if loaded.policy.tenants:
             check_policy(loaded.policy, discovery.tools())
         stopping = _stop_on_signals()
-        running = await stack.enter_async_context(_opened(loaded, data, keyless, stopping, say))
         telemetry.set_up(loaded.settings.telemetry, "platform" if len(names) > 1 else names[0], VERSION, log)
+        running = await stack.enter_async_context(_opened(loaded, data, keyless, stopping, say))
+        running.base.worker = worker or running.base.worker
         for name in names:
             if name == "agents" and workers:
-                await stack.enter_async_context(_worker_processes(workers, loaded.folder, stopping, log))
+                await stack.enter_async_context(_worker_processes(running.base, workers, log))
                 continue
             began = time.monotonic()
             service = found[name]
@@ -102,8 +104,7 @@ async def run(
             running.instance = tenure.publish(url, VERSION, running.base.local_key, started_by, str(log or ""))
         if ready is not None:
             await ready(running)
-        if parent:
-            stack.push_async_callback(_cancelled, asyncio.create_task(_stop_with(parent, stopping)))
+        processes.on_parents_end(stopping.set)
         if started_by == "ask":
             stack.push_async_callback(_cancelled, asyncio.create_task(_stop_when_idle(running)))
         await stopping.wait()
@@ -261,42 +262,30 @@ def _stop_on_signals() -> asyncio.Event:
 
 
 @contextlib.asynccontextmanager
-async def _worker_processes(
-    count: int, folder: Path, stopping: asyncio.Event, log: Path | None
-) -> AsyncGenerator[None]:
-    """Agent workers as processes of their own; one that dies is started again. They write to the platform's log."""
-    output = log.open("ab") if log else None
+async def _worker_processes(base: Base, count: int, log: Path | None) -> AsyncGenerator[None]:
+    """Agent workers as processes of their own. What one held that died, another may claim at once."""
+    database = base.database("agents")
+    await database.open()
 
-    async def keep(number: int) -> None:
-        while not stopping.is_set():
-            process = await asyncio.create_subprocess_exec(
-                *command("--config", str(folder), "serve", "agents", "--number", str(number)),
-                *("--parent", str(os.getpid())),
-                stdout=output,
-                stderr=output,
-            )
-            try:
-                await process.wait()
-            finally:
-                if process.returncode is None:
-                    process.terminate()
-                    await process.wait()
-            await asyncio.sleep(0.2)
+    async def died(name: str) -> None:
+        with contextlib.suppress(Unavailable):  # then its lease runs out
+            await Leases(database, name, base.settings.runs.lease_seconds).leave()
 
-    tasks = [asyncio.create_task(keep(number)) for number in range(count)]
     try:
-        yield
+        async with processes.kept(base.worker, serve_agents, base.loaded, log, count=count, died=died):
+            yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if output:
-            output.close()
+        await database.close()
 
 
-def command(*words: str) -> list[str]:
-    """A command line of this same program."""
-    return [sys.executable, "-P", "-m", "groundswell.cli.main", *words]  # -P: nothing of the current folder
+def serve_agents(name: str, loaded: Loaded, log: Path | None) -> None:
+    """An agent worker, in a process of its own."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # until there is a loop: Ctrl-C is for the platform, which ends this
+    try:
+        asyncio.run(run(loaded, names=("agents",), keyless=False, worker=name, log=log))
+    except GroundswellError as error:
+        telemetry.log.error("worker.does_not_start", worker=name, error=error.message, hint=error.hint)
+        sys.exit(1)
 
 
 async def _stop_when_idle(running: Running) -> None:
@@ -316,13 +305,6 @@ async def _stop_when_idle(running: Running) -> None:
                 if row and row["open"] == 0:
                     running.stopping.set()
                     return
-
-
-async def _stop_with(parent: int, stopping: asyncio.Event) -> None:
-    """A worker does not outlive its platform: it would hold the database for one that is gone."""
-    while os.getppid() == parent:  # noqa: ASYNC110 - nothing tells of a parent's end
-        await asyncio.sleep(WATCH_SECONDS)
-    stopping.set()
 
 
 async def _cancelled(task: "asyncio.Task[None]") -> None:

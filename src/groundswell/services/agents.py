@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import secrets
-import socket
 from collections.abc import AsyncGenerator
 
 from fastapi import APIRouter
@@ -22,7 +20,7 @@ async def opened(base: Base) -> AsyncGenerator[Worker]:
     await database.open()
     services = Services(base.peer("router"), base.peer("tools"), base.peer("models"))
     worker = Worker(
-        f"{socket.gethostname()}-{secrets.token_hex(4)}",
+        base.worker,
         database,
         services,
         base.keys,
