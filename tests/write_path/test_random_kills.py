@@ -1,4 +1,4 @@
-"""Kill -9 at random under load, and SIGTERM to each process in turn: nothing accepted is lost, and none fails."""
+"""Kill -9 at random under load, SIGTERM to each process in turn, new signing keys: nothing is lost, and none fails."""
 
 import importlib
 import random
@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from groundswell.core.records import NewRun
+from groundswell.runtime import keys
+from groundswell.runtime.keys import CallerToken
 from write_path.test_every_process import configured, finished, material
 from write_path.test_faults import faults
 from write_path.whole import KINDS, Asker, Whole, checked, made, quiet
@@ -120,3 +123,28 @@ def test_no_run_fails_while_each_process_in_turn_is_asked_to_stop(platform: Whol
         assert quiet(asked_to) == 0, name
         platform.supervise()
     load.ends_well()
+
+
+def test_no_run_fails_while_signing_keys_are_replaced(platform: Whole, tmp_path: Path) -> None:
+    load = Load(platform, [material(tmp_path)["coding"]])
+    folder = tmp_path / "keys"
+    for _ in range(3):
+        load.keep()
+        load.ask()
+        platform.until(lambda: any(row["epoch"] for row in platform.unfinished(load.runs)))
+        before = (folder / "router.private.pem").read_bytes()
+        keys.rotate(folder)
+        assert (folder / "router.private.pem").read_bytes() != before
+    load.ends_well()
+    leaked = keys.load(folder, create=False)
+    leaked.folder = None  # whoever has it does not see it replaced
+    keys.rotate(folder, drop=True)
+    load.ask()
+    load.ends_well()
+    token = CallerToken("local", "local", ("runs",), local=True)
+    transport = httpx2.HTTPTransport(uds=str(tmp_path / "sockets" / "router.sock"))
+    with httpx2.Client(transport=transport, base_url="http://router", timeout=30) as router:
+        for held, status in ((leaked, 401), (keys.load(folder, create=False), 200)):
+            reply = router.get("/v1/runs", headers={"Authorization": f"Bearer {held.sign('gateway', token, 60)}"})
+            assert reply.status_code == status, reply.text
+            assert status == 200 or reply.json()["code"] == "key_dropped"

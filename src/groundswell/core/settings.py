@@ -173,7 +173,7 @@ class Runs(Section):
 
     lease_seconds: float = Field(default=10.0, gt=0.1, description="After this a silent worker's runs are taken over.")
     at_once: int = Field(default=8, ge=1, description="Runs a worker moves at once.")
-    token_seconds: int = Field(default=300, ge=5)
+    token_seconds: int = Field(default=300, ge=5, le=3600)
     approval_seconds: float = Field(default=86_400, gt=0, description="A call that nobody approves ends its run then.")
     queued_per_tenant: int = Field(default=1000, ge=1, description="More are refused with 429.")
 

@@ -45,7 +45,7 @@ class Base:
     @property
     def subject(self) -> Subject:
         """What is proven when something is proven here: a place is its router's key, which no other place has."""
-        key = self.keys.public["router"][0].thumbprint()
+        key = self.keys.public["router"][0].key.thumbprint()
         place = hashlib.sha256(f"{key} {self.data.root.absolute()}".encode()).hexdigest()[:24]
         return Subject(version=VERSION, settings=digest(self.loaded), place=place)
 

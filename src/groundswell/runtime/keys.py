@@ -2,23 +2,35 @@
 
 Each service that signs has a private key of its own: the router for run tokens, the gateway for callers, agent workers
 for themselves. All know all public keys. Private files have mode 0600.
+
+A token names its key (`kid`), and the files are read again when they change: `rotate` gives every signer a new key
+while the platform runs. A file of public keys may hold an old one, after a line `Until: SECONDS`: it verifies tokens
+that end before then.
 """
 
+import contextlib
 import fcntl
 import os
+import re
 import time
+from collections.abc import Generator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import OKPKey
+from joserfc.jwk import GuestProtocol, OKPKey
 
 from groundswell.core.errors import ConfigError, Unauthenticated
 
 SIGNERS = ("gateway", "router", "agents")
 ALGORITHM = "Ed25519"
+LOOK_SECONDS = 1.0
+OLD_SECONDS = 3600.0  # no token lives longer
+PUBLIC = re.compile(
+    r"(?:^Until: (\d+)\s+)?(-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----)", re.DOTALL | re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -64,26 +76,72 @@ T = TypeVar("T", RunToken, CallerToken, WorkerToken)
 
 
 @dataclass(frozen=True)
+class PublicKey:
+    """A key that verifies; an old one only what ends before `until`."""
+
+    key: OKPKey
+    until: float = float("inf")
+
+
+@dataclass
 class Keys:
-    """The keys that one process holds."""
+    """The keys that one process holds; those of a folder as they stand there, a second ago at most."""
 
     private: dict[str, OKPKey] = field(default_factory=dict[str, OKPKey], repr=False)
-    public: dict[str, tuple[OKPKey, ...]] = field(default_factory=dict[str, tuple[OKPKey, ...]])
+    public: dict[str, tuple[PublicKey, ...]] = field(default_factory=dict[str, tuple[PublicKey, ...]])
+    folder: Path | None = None
+    state: tuple[Any, ...] = ()
+    looked: float = 0.0
 
     def sign(self, signer: str, token: Token, seconds: float) -> str:
         """A token as a JWT."""
+        self._look(0.0)
+        key = self.private[signer]
         claims = {**asdict(token), "iss": signer, "kind": type(token).__name__, "exp": int(time.time() + seconds)}
-        return jwt.encode({"alg": ALGORITHM}, claims, self.private[signer], algorithms=[ALGORITHM])
+        return jwt.encode({"alg": ALGORITHM, "kid": key.kid}, claims, key, algorithms=[ALGORITHM])
 
     def read(self, kind: type[T], signer: str, text: str) -> T:
         """A token of a kind that a service signed; raises Unauthenticated."""
-        for key in self.public[signer]:
-            try:
-                claims = jwt.decode(text, key, algorithms=[ALGORITHM]).claims
-            except (JoseError, ValueError):
-                continue
-            return _checked(kind, signer, claims)
-        raise Unauthenticated("bad_token", "this token was not signed by us")
+        used: list[PublicKey] = []
+
+        def key_of(token: GuestProtocol) -> OKPKey:
+            used.append(self._named(signer, token.headers().get("kid")))
+            return used[0].key
+
+        self._look(LOOK_SECONDS)
+        try:
+            claims = jwt.decode(text, key_of, algorithms=[ALGORITHM]).claims
+        except (JoseError, ValueError) as error:
+            raise Unauthenticated("bad_token", "this token was not signed by us") from error
+        told = _checked(kind, signer, claims)
+        if claims["exp"] > used[0].until:
+            raise _dropped()
+        return told
+
+    def _named(self, signer: str, kid: Any) -> PublicKey:
+        for seconds in (LOOK_SECONDS, 0.0):  # one that is not known may have come this moment
+            self._look(seconds)
+            for each in self.public[signer]:
+                if each.key.kid == kid:
+                    return each
+        raise _dropped()
+
+    def _look(self, seconds: float) -> None:
+        """Read the folder again where it has changed, unless that was looked at within so many seconds."""
+        now = time.monotonic()
+        if self.folder is None or now - self.looked < seconds:
+            return
+        self.looked = now
+        with contextlib.suppress(ConfigError, OSError):  # it is being changed: what was read holds until it can be read
+            if (state := _state(self.folder)) != self.state:
+                self.private, self.public = _read(self.folder)
+                self.state = state
+
+
+def _dropped() -> Unauthenticated:
+    return Unauthenticated(
+        "key_dropped", "the key that signed this token is none of ours, or no more", "ask for a new one"
+    )
 
 
 def _checked(kind: type[T], signer: str, claims: dict[str, Any]) -> T:
@@ -100,8 +158,8 @@ def _checked(kind: type[T], signer: str, claims: dict[str, Any]) -> T:
 
 def generate() -> Keys:
     """New keys for all, in memory."""
-    private = {name: OKPKey.generate_key(ALGORITHM) for name in SIGNERS}
-    return Keys(private, {name: (_public(key),) for name, key in private.items()})
+    private = {name: _new() for name in SIGNERS}
+    return Keys(private, {name: (PublicKey(_public(key)),) for name, key in private.items()})
 
 
 def pems() -> dict[str, bytes]:
@@ -123,38 +181,97 @@ def load(folder: Path, *, create: bool) -> Keys:
 
     With `create` those that are missing are made. Raises ConfigError.
     """
+    for name in SIGNERS if create else ():
+        if not (folder / f"{name}.private.pem").exists():
+            create_pair(folder / f"{name}.private.pem", folder / f"{name}.public.pem")
+    state = _state(folder)
+    return Keys(*_read(folder), folder, state, time.monotonic())
+
+
+def rotate(folder: Path, *, drop: bool = False) -> list[str]:
+    """A new key for each who may sign here; whoever runs reads it within a second.
+
+    The old ones verify until the last token that they signed is over; with `drop` they verify nothing any more, and so
+    do older ones in any case. Wherever this is cut off, what is signed is verified. Raises ConfigError.
+    """
+    held, public = _read(folder)
+    with _locked(folder):
+        for name, before in held.items():
+            secret, shown = folder / f"{name}.private.pem", folder / f"{name}.public.pem"
+            key = _new()
+            new = _public(key).as_pem(private=False)
+            standing = next((each for each in public[name] if each.key.kid == before.kid), None)
+            old = standing.key.as_pem(private=False) if standing else b""
+            _write(shown, old + new)  # first all must know it
+            _write(secret, key.as_pem(private=True))
+            _write(shown, new if drop else new + f"Until: {time.time() + OLD_SECONDS:.0f}\n".encode() + old)
+    return sorted(held)
+
+
+def _state(folder: Path) -> tuple[Any, ...]:
+    """What changes with a file; those of a Secret are other files each time."""
+    found: list[tuple[int, int]] = []
+    for name in (f"{signer}.{part}.pem" for signer in SIGNERS for part in ("private", "public")):
+        with contextlib.suppress(OSError):
+            stat = os.stat(f"{folder}/{name}")  # noqa: PTH116 - for each token that is signed
+            found.append((stat.st_mtime_ns, stat.st_ino))
+    return tuple(found)
+
+
+def _read(folder: Path) -> tuple[dict[str, OKPKey], dict[str, tuple[PublicKey, ...]]]:
     private: dict[str, OKPKey] = {}
-    public: dict[str, tuple[OKPKey, ...]] = {}
+    public: dict[str, tuple[PublicKey, ...]] = {}
     for name in SIGNERS:
         secret, shown = folder / f"{name}.private.pem", folder / f"{name}.public.pem"
-        if create and not secret.exists():
-            create_pair(secret, shown)
         try:
             if secret.exists():
-                private[name] = OKPKey.import_key(secret.read_bytes())
-            public[name] = (OKPKey.import_key(shown.read_bytes()),)
+                private[name] = _imported(secret.read_bytes())
+            public[name] = tuple(
+                PublicKey(_imported(pem.encode()), float(until or "inf"))
+                for until, pem in PUBLIC.findall(shown.read_text())
+            )
+            if not public[name]:
+                raise ValueError("it holds no public key")
         except (OSError, ValueError, JoseError) as error:
             hint = "start the platform with `groundswell up` once, or copy the keys here"
             raise ConfigError("no_keys", f"the key of {name} in {folder} cannot be read: {error}", hint) from error
-    return Keys(private, public)
+    return private, public
 
 
 def create_pair(secret: Path, shown: Path) -> None:
     """Make a key, unless another process that starts at the same time was faster."""
     secret.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = os.open(secret.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _locked(secret.parent):
         if not secret.exists():
-            key = OKPKey.generate_key(ALGORITHM)
+            key = _new()
             _write(shown, _public(key).as_pem(private=False))
             _write(secret, key.as_pem(private=True))
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Generator[None]:
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
     finally:
         os.close(lock)
 
 
+def _new() -> OKPKey:
+    key = OKPKey.generate_key(ALGORITHM)
+    key.ensure_kid()
+    return key
+
+
+def _imported(pem: bytes) -> OKPKey:
+    key = OKPKey.import_key(pem)
+    key.ensure_kid()  # its thumbprint, which each process computes alike
+    return key
+
+
 def _public(key: OKPKey) -> OKPKey:
-    return OKPKey.import_key(key.as_dict(private=False))
+    return _imported(key.as_pem(private=False))
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -41,6 +41,7 @@ from groundswell.runtime.run_models import RunModels
 T = TypeVar("T")
 LOOK_SECONDS = 1.0  # for what nobody told us of
 RENEW_BEFORE = 0.5  # of a token's life
+RENEWED = ("token_expired", "key_dropped")  # refusals that another token may cure
 REFUSED_TOKENS = 3  # new ones in a row: then a clock is off, and more of them would not help
 ASK_AGAIN = (0.02, 0.05, 0.1, 0.2, 0.5)  # seconds between two tries of a service that is away; the last repeats
 
@@ -176,8 +177,8 @@ class Work:
             except GroundswellError as error:
                 if error.code == "epoch_over":
                     raise EpochOver(self.run.id) from error
-                refused += error.code == "token_expired"
-                if error.code != "token_expired" or refused > REFUSED_TOKENS:
+                refused += error.code in RENEWED
+                if error.code not in RENEWED or refused > REFUSED_TOKENS:
                     raise
                 self.token.spoiled()
                 await asyncio.sleep(pause)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import select
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, LiteralString
 
@@ -64,6 +65,7 @@ class Database:
             kwargs=settings,
             open=False,
             configure=configure,
+            check=_alive,
             timeout=WAIT_SECONDS,
             max_idle=60,
             # its pauses double: begun anew this often, none is long once the server is back
@@ -131,6 +133,17 @@ class Database:
         if facts:
             self.emit(run, tenant, facts)
             self.bell.ring()
+
+
+async def _alive(connection: Connection) -> None:
+    """Raises where the server has closed a connection that nobody was using: the pool then gives another one.
+
+    Only one that has something to say is asked: an idle connection is silent, and a question costs each user a trip.
+    """
+    poll = select.poll()
+    poll.register(connection.pgconn.socket, select.POLLIN)
+    if poll.poll(0):
+        await AsyncConnectionPool.check_connection(connection)
 
 
 DOWN_HINT = "see whether it runs and takes connections: groundswell doctor"
