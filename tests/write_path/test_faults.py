@@ -112,7 +112,7 @@ def faults(platform: Platform, runs: list[str]) -> dict[str, int]:
         )
         events = platform.rows("SELECT * FROM events WHERE run = %s ORDER BY number", run)
         kinds = Counter(event["kind"] for event in events)
-        wrong["status"] += row["status"] != "succeeded"
+        wrong[f"{row['status']}: {row['reason']}"] += row["status"] != "succeeded"
         wrong["answer differs"] += (row["answer"] or {}).get("text") != trial.expected("why")
         wrong["calls too many or few"] += abs(len(calls) - trial.CALLS)
         wrong["calls not done"] += sum(call["state"] != "done" for call in calls)

@@ -46,7 +46,7 @@ class Load:
     def keep(self) -> None:
         """As much of it as there should be."""
         if missing := AT_ONCE - len(self.platform.unfinished(self.runs)):
-            self.runs += self.platform.submit(missing)
+            self.runs += self.platform.submit(missing, seconds=3600)  # so that none ends for a slow machine
         if not any(asker.is_alive() for asker in self.askers):
             self.ask()
 
