@@ -124,6 +124,8 @@ class Keys:
             for each in self.public[signer]:
                 if each.key.kid == kid:
                     return each
+        if any(each.key.kid == kid for others in self.public.values() for each in others):
+            raise Unauthenticated("bad_token", f"the {signer} has not signed this token")
         raise _dropped()
 
     def _look(self, seconds: float) -> None:

@@ -143,7 +143,7 @@ async def _alive(connection: Connection) -> None:
     poll = select.poll()
     poll.register(connection.pgconn.socket, select.POLLIN)
     if poll.poll(0):
-        await AsyncConnectionPool.check_connection(connection)
+        await connection.execute("")
 
 
 DOWN_HINT = "see whether it runs and takes connections: groundswell doctor"
