@@ -1,24 +1,34 @@
-"""What redaction costs, over the floor of one `str.translate` pass, and what it harms in real code.
+"""What redaction costs, over the floor of one `str.translate` pass, and what it harms in ordinary code and logs.
 
-    python bench/redaction.py --harm FOLDER…
+    python bench/redaction.py [--harm]
 
-The figures go to `bench/results/redaction.json`. With `--harm` it also redacts the Python files and logs there and
-prints every line that changed, to be judged by a reader.
+The harm is counted in 10 MB that are the same each time: Python's own library, the packages that `uv.lock` pins, and
+logs made from a seed, without one secret in them. Every line that changed is printed, to be judged by a reader.
+Asserted: at most 1 token in 100,000. With `--harm` nothing else is measured.
+
+The figures go to `bench/results/redaction.json`.
 """
 
+import base64
 import json
 import os
 import platform
+import random
 import re
 import statistics
 import sys
+import sysconfig
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from groundswell.core.redaction import Redactor, redact
 
 RESULTS = Path(__file__).parent / "results" / "redaction.json"
+HARM = 1.0  # tokens in 100,000 that may be harmed, at most
 PROSE = (
     "The pod was killed because its container went over the memory limit; the node had 3.2 GiB left. "
     "Look at the deployment's requests, then at the working set over the last hour.\n"
@@ -104,36 +114,82 @@ def hostile() -> dict[str, dict[str, float]]:
     return figures
 
 
-def harm(folder: Path) -> dict[str, float]:
-    """Redact the Python files and logs of a folder and print what changed."""
+def code(folder: Path, size: int) -> Iterator[tuple[str, str]]:
+    """About so many bytes of a folder's Python files, spread over all of it."""
+    files = sorted(path for path in folder.rglob("*.py") if "site-packages" not in path.relative_to(folder).parts)
+    every = max(1, sum(path.stat().st_size for path in files) // size)
+    for path in files[::every]:
+        yield str(path.relative_to(folder)), path.read_bytes().decode(errors="replace")
+
+
+def logs(size: int) -> Iterator[tuple[str, str]]:
+    """Logs as services write them, with what looks like a secret and is none: ids, digests, counts of tokens, keys."""
+    chance, lines, left = random.Random(7), list[str](), size
+    hexes = "0123456789abcdef"
+    while left > 0:
+        number, digest = chance.randrange(10**6), "".join(chance.choices(hexes, k=64))
+        uid, at = (
+            str(uuid.UUID(digest[:32])),
+            f"2026-03-{number % 28 + 1:02d}T{number % 24:02d}:17:{number % 60:02d}.{number:06d}Z",
+        )
+        line = chance.choice(
+            (
+                f'10.1.{number % 256}.7 - ada [{at}] "GET /v1/items/{number}?page=2&sort=name HTTP/1.1" 200 {number}',
+                f"{at} INFO  [worker-{number % 9}] c.e.orders.Service - order {uid} settled in {number % 900} ms",
+                f"I0301 {number} reconciler.go:17] pod shop/api-{digest[:10]}-{digest[11:16]} is ready uid={uid}",
+                f'{{"level":"info","ts":"{at}","trace_id":"{digest[:32]}","span_id":"{digest[:16]}","tokens":{number}}}',
+                f"Pulled image registry.example.org/shop/api@sha256:{digest} in {number % 50}.{number % 9}s",
+                f"{at} LOG:  duration: {number % 90}.{number % 999} ms  SELECT key FROM parts WHERE key = $1",
+                f"commit {digest[:40]} by Ada <ada@example.org>: the token bucket refills {number % 60} times a minute",
+                f"WARN cache key=user:{number}:profile missed; 3 keys expired, next token at offset {number}",
+                f"{at} DEBUG session for ada refreshed, password unchanged, token_type=bearer, expires_in={number}",
+                f'level=error msg="secret shop/tls not found" namespace=shop secretName=tls attempt={number % 9}',
+                f'Traceback: File "/srv/app/tokens.py", line {number % 900}, in token: ValueError: token is late',
+                f'etag=W/"{digest[:24]}" md5={base64.b64encode(bytes.fromhex(digest[:32])).decode()} size={number}',
+            )
+        )
+        lines.append(line)
+        left -= len(line) + 1
+    yield "logs", "\n".join(lines)
+
+
+def harm(texts: Iterable[tuple[str, str]]) -> dict[str, float]:
+    """Redact texts that hold no secret, and print what changed."""
     tokens = harmed = size = 0
-    for path in sorted(path for kind in ("*.py", "*.log") for path in folder.rglob(kind)):
-        if "site-packages" in path.relative_to(folder).parts:
-            continue
-        text = path.read_bytes().decode(errors="replace")
+    for name, text in texts:
         size, tokens = size + len(text), tokens + len(re.findall(r"\w+", text))
         for number, (before, after) in enumerate(zip(text.split("\n"), redact(text).split("\n"), strict=True), 1):
             if before != after:
                 harmed += after.count("[secret:")
-                print(f"  {path.relative_to(folder)}:{number}: {before.strip()[:120]}")
+                print(f"  {name}:{number}: {before.strip()[:160]}")
     return {"bytes": size, "tokens": tokens, "harmed": harmed, "per_100000": round(harmed / max(tokens, 1) * 1e5, 3)}
+
+
+def harms() -> dict[str, dict[str, float]]:
+    """By kind of text, and of all together."""
+    paths = sysconfig.get_paths()
+    kinds = {
+        "standard library": code(Path(paths["stdlib"]), 4_000_000),
+        "packages": code(Path(paths["purelib"]), 4_000_000),
+        "logs": logs(3_000_000),
+    }
+    found = {name: harm(texts) for name, texts in kinds.items()}
+    names = ("bytes", "tokens", "harmed")
+    whole = {name: sum(each[name] for each in found.values()) for name in names}
+    return {**found, "all": {**whole, "per_100000": round(whole["harmed"] / whole["tokens"] * 1e5, 3)}}
 
 
 def main() -> None:
     """Measure, print, and keep the figures."""
-    results: dict[str, object] = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        "4 KiB": ordinary(),
-        "1 MB hostile": hostile(),
-    }
-    if "--harm" in sys.argv:
-        folders = sys.argv[sys.argv.index("--harm") + 1 :]
-        results["harm"] = {Path(folder).name: harm(Path(folder)) for folder in folders}
-    elif RESULTS.exists():
-        results["harm"] = json.loads(RESULTS.read_text()).get("harm", {})
+    results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results["machine"] = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    if "--harm" not in sys.argv:
+        results |= {"4 KiB": ordinary(), "1 MB hostile": hostile()}
+    results["harm"] = {"date": datetime.now(UTC).date().isoformat(), **harms()}
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-    print(json.dumps(results, indent=2))
+    print(json.dumps(results["harm"] if "--harm" in sys.argv else results, indent=2))
+    sys.exit(results["harm"]["all"]["per_100000"] > HARM)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """Two tenants share a cluster, a platform and its database; neither learns of the other through any tool."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from backends.repos.conftest import make_repository
 from groundswell.backends.databases.api_keys import ApiKeys
 from groundswell.runtime.platform import Running
 from services.test_api import finished
@@ -96,6 +98,50 @@ async def test_stored_results_of_one_tenant_are_not_there_for_the_other(http: ht
     read, seen = await called(http, "result_read", {"handle": f"{digests.pop()}:0"}, reader, **alpha)
     assert read["status"] == "no_data"
     assert "broke" not in seen
+
+
+async def test_bytes_that_both_tenants_have_are_each_ones_own(http: httpx2.AsyncClient, platform: Running):
+    """What one has stored is not there for the other, is made anew for it, and does not show when it was read first."""
+    alpha, beta = await bearer(platform, "alpha"), await bearer(platform, "beta")
+    theirs, _ = await called(http, "trial_look", {"q": "in both"}, "trial", **beta)
+    digest = theirs["value"]["excerpt"]["digest"]
+    for wanted in (digest, digest[:8], theirs["digest"]):
+        assert (await http.get(f"/v1/evidence/{wanted}", headers=beta)).status_code == 200
+        assert (await http.get(f"/v1/evidence/{wanted}", headers=alpha)).status_code == 404
+    own, _ = await called(http, "trial_look", {"q": "in both"}, "trial", **alpha)
+    assert own["value"]["excerpt"]["digest"] == digest
+    assert own["value"]["nonce"] != theirs["value"]["nonce"], "no reply of another tenant is given again"
+    seen = [(await http.get(f"/v1/evidence/{digest}", headers=headers)).json() for headers in (alpha, beta)]
+    assert seen[0]["text"] == seen[1]["text"] == "line of in both"
+    assert seen[0]["retrieved"] > seen[1]["retrieved"], "when the other read it is not told"
+    runs = (await http.get("/v1/runs", headers=beta)).json()["runs"]
+    found = await http.get(f"/v1/evidence/{digest}", params={"run": runs[0]["id"]}, headers=alpha)
+    assert found.json() == seen[0], "the name of another's run changes nothing"
+
+
+async def test_an_index_of_one_tenant_answers_no_other(http: httpx2.AsyncClient, tmp_path: Path, platform: Running):
+    alpha = await bearer(platform, "alpha")
+    make_repository(tmp_path / "there", {"tides.py": "def high_water(): ...\n"})
+
+    async def asked(folder: str, **headers: str) -> dict[str, Any]:
+        sources = {"repo": f"path:{tmp_path / folder}"}
+        body = {"agent": "coding", "arguments": {"name": "high_water"}, "sources": sources}
+        made = await http.post("/v1/tools/symbol_find/calls", json=body, headers=headers)
+        assert made.status_code == 201, made.text
+        await http.get(f"/v1/runs/{made.json()['id']}/events", headers=headers)
+        (call,) = (await http.get(f"/v1/runs/{made.json()['id']}/calls", headers=headers)).json()
+        return call["result"]
+
+    local = await asked("there")
+    assert "tides.py" in json.dumps(local["value"]), local["message"] + local["hint"]
+    told = [await asked(folder, **alpha) for folder in ("there", "nowhere")]
+    assert told[0]["status"] == "denied"
+    assert "tides" not in json.dumps(told)
+    words = [
+        {name: str(each[name]).replace(folder, "F") for name in ("status", "code", "message", "hint")}
+        for folder, each in zip(("there", "nowhere"), told, strict=True)
+    ]
+    assert words[0] == words[1]
 
 
 async def test_an_agent_answers_a_tenant_from_its_own_namespace_alone(http: httpx2.AsyncClient, platform: Running):
