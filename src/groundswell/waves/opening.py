@@ -16,7 +16,7 @@ from groundswell.core.check import Check, Place
 from groundswell.core.errors import GroundswellError
 from groundswell.core.records import Proof, Subject, Verdict
 from groundswell.waves.acting import NAMESPACES, WAVE_LABEL, objects
-from groundswell.waves.boards import Board, job_of
+from groundswell.waves.boards import NAMESPACE, Board, job_of
 from groundswell.waves.gating import ASKABLE, Due, due, since, tried
 from groundswell.waves.plan import Plan
 from groundswell.waves.verifying import verified
@@ -83,12 +83,12 @@ async def opened(
             REFUSED
         ):  # the sync waits for this Job: while it tries on, no newer commit is seen
             until = min(until, time.monotonic() + REFUSED_SECONDS)
-        proofs = {proof.check: proof for proof in verdict.proofs if proof.judged() in ("pass", "skip")}
+        proofs = _passed(verdict)
         await asyncio.sleep(AGAIN_SECONDS)
 
 
 async def renewed(
-    asked: Asked, board: Board, ledger: Plan, subject: Callable[[str], Subject]
+    asked: Asked, board: Board, ledger: Plan, subject: Callable[[str], Subject], *, tries: int = 4
 ) -> AsyncIterator[Verdict]:
     """Each wave that was reached, proven again: of what is applied now. What its gate is still trying is left to it."""
     numbers = [each.number for each in ledger.waves]
@@ -102,11 +102,28 @@ async def renewed(
         same = genuine and held.verdict and held.verdict.subject == about
         kept = still_counting(held.verdict, datetime.now(UTC)) if same and held.verdict else {}
         verdict = await judged(asked, ledger, wave, about, kept, again=True)
+        for _ in range(tries):  # what is only on its way is no fault
+            if verdict.open:
+                break
+            await asyncio.sleep(AGAIN_SECONDS)
+            verdict = await judged(asked, ledger, wave, about, _passed(verdict), again=True)
         await board.post(verdict)
         await board.project(numbers)
-        if verdict.open and held.why:
+        if verdict.open and await _failed(asked, job_of(wave, held.digest)):
             await board.maps.forget_job(job_of(wave, held.digest))
         yield verdict
+
+
+def _passed(verdict: Verdict) -> dict[str, Proof]:
+    return {proof.check: proof for proof in verdict.proofs if proof.judged() in ("pass", "skip")}
+
+
+async def _failed(asked: Asked, job: str) -> bool:
+    """Whether a gate's Job ended as a failure: it would stay one, and its Application Degraded."""
+    for each in await objects(asked.own, asked.place, "jobs", NAMESPACE):
+        if each.get("name") == job:
+            return _lacking(each).startswith("failed")
+    return False
 
 
 async def judged(
