@@ -171,7 +171,7 @@ def pems() -> dict[str, bytes]:
 
 def pair(name: str) -> dict[str, bytes]:
     """A new key, as the files `NAME.private.pem` and `NAME.public.pem`."""
-    key = OKPKey.generate_key(ALGORITHM)
+    key = _new()
     return {
         f"{name}.private.pem": key.as_pem(private=True),
         f"{name}.public.pem": _public(key).as_pem(private=False),
