@@ -164,7 +164,7 @@ def test_checkov_finds_nothing_that_is_not_accepted_with_a_reason(tmp_path: Path
         for file, check, of in found
         if file != "planted.yaml" and not any(check == one and fnmatch(of, pattern) for one, pattern in pairs)
     )
-    assert not left, left
+    assert not left, "\n".join(map(str, left))
     idle = [
         (one, pattern) for one, pattern in pairs if not any(c == one and fnmatch(of, pattern) for _, c, of in found)
     ]
