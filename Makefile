@@ -34,8 +34,8 @@ test-manifests: setup-dev  ## operators' kinds by kubeconform, all manifests by 
 test-cluster: setup-dev  ## on a real cluster; make test-cluster CLUSTER=kubeconfig, else one by kind with IMAGE=image.tar
 	@$(CLUSTER_TESTS) -m "cluster and not long" $(ARGS)
 
-test-cluster-full: setup-dev  ## the same, and what takes longer
-	@$(CLUSTER_TESTS) -m cluster $(ARGS)
+test-cluster-full: setup-dev  ## the same, and what takes longer; what was measured is kept in tests/cluster/last-full-run.json
+	@$(CLUSTER_TESTS) -m cluster --figures tests/cluster/last-full-run.json $(ARGS)
 
 bench: setup-dev  ## measure; results go to bench/results
 	@$(RUN)/python bench/run.py $(ARGS)

@@ -4,13 +4,14 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cluster.live import CLUSTER_WIDE, DEPLOY, OURS, OURS_LABEL, PROVEN, STANDS, Live
+from cluster.live import CLUSTER_WIDE, DEPLOY, MADE, OURS_LABEL, PROVEN, STANDS, Live
 from cluster.places import Given, chosen
 from cluster.trouble import told
 from e2e.program import made
@@ -18,10 +19,13 @@ from groundswell.cli.gates import forwarded, key
 from groundswell.client import Client
 from groundswell.core.errors import GroundswellError
 from groundswell.deployment import render
+from groundswell.deployment.foundation import NAMESPACES
 from groundswell.deployment.kubectl import Kubectl
+from groundswell.runtime.base import VERSION
 
 LIVE = pytest.StashKey[Live]()
 HERE = Path(__file__).parent
+LIMIT = 1200  # seconds of one test; the first ones boot the cluster and roll out
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,6 +45,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.cluster)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(LIMIT))
 
 
 @pytest.fixture(scope="session")
@@ -60,10 +66,10 @@ def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         if booted.programs:
             patched.setenv("PATH", booted.programs, prepend=":")
         kubectl = Kubectl(booted.kubeconfig)
-        there = ours(kubectl)
+        there = present(kubectl, MADE)
         if there and not keep:  # one that was just made has none, so there is nothing to end
             context, server = kubectl.where()
-            pytest.exit(f"{context} ({server}) has {', '.join(there)}: these tests take a cluster without", 2)
+            pytest.exit(f"{context} ({server}) has {', '.join(there)}: these tests take a cluster without them", 2)
         try:
             if (image := option("--image")) and not there:
                 began = time.monotonic()
@@ -72,7 +78,8 @@ def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             home = made(tmp_path_factory.mktemp("home"))
             profile = option("--profile")
             named = render.cluster(DEPLOY, profile).profile.image
-            found = Live(kubectl, home, profile, named, place, option("--prometheus"), {"seconds": said})
+            at = {"date": datetime.now(UTC).date().isoformat(), "version": VERSION, "seconds": said}
+            found = Live(kubectl, home, profile, named, place, option("--prometheus"), at)
             request.config.stash[LIVE] = found
             try:
                 yield found
@@ -85,22 +92,22 @@ def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
                 place.down()
 
 
-def ours(kubectl: Kubectl) -> list[str]:
-    """Our namespaces that are there: somebody's platform, or what a run before has kept."""
+def present(kubectl: Kubectl, names: Iterable[str]) -> list[str]:
+    """Which of these namespaces are there: somebody's own, or what a run before has kept."""
     there = {each["metadata"]["name"] for each in kubectl.json("get", "namespaces")["items"]}
-    return sorted(there & set(OURS))
+    return sorted(there & set(names))
 
 
 def clean(kubectl: Kubectl) -> None:
     """Take away all that was made on a cluster that stays."""
-    kubectl("delete", "namespace", *OURS, "shop", "probe-one", "probe-two", "--ignore-not-found", seconds=300)
+    kubectl("delete", "namespace", *MADE, "--ignore-not-found", seconds=300)
     kubectl("delete", CLUSTER_WIDE, "-l", OURS_LABEL, "--ignore-not-found")
 
 
 @pytest.fixture(scope="session")
 def opened(live: Live, request: pytest.FixtureRequest) -> str:
     """All waves, opened in order by `groundswell rollout`; what it said."""
-    if request.config.getoption("--keep") and len(ours(live.kubectl)) > 1:
+    if request.config.getoption("--keep") and present(live.kubectl, NAMESPACES):
         return ""
     status, said = live.rollout()
     live.figures["waves"] = {wave: int(seconds) for wave, seconds in STANDS.findall(said)}

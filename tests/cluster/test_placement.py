@@ -11,7 +11,6 @@ from cluster.places import Local
 from groundswell.deployment.objects import Object, made, space
 from groundswell.deployment.placement import Gpu, pod_part
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 # product, GPUs, MiB of each
 NODES = (
     "NVIDIA-H100-80GB-HBM3:2:81559",

@@ -10,7 +10,6 @@ from groundswell.client import Client
 from groundswell.core.errors import GroundswellError
 from groundswell.core.records import NewRun
 
-pytestmark = [pytest.mark.cluster]
 WRITERS = 4
 KILL = "import os, signal; os.kill(-1, signal.SIGKILL)"  # all of its container but the first, which then ends too
 
@@ -85,7 +84,6 @@ async def write_through(live: Live, platform: Client, kills: int) -> None:
     assert writers.refused > 0, "no write was refused: PostgreSQL was never away"
 
 
-@pytest.mark.timeout(420)
 async def test_nothing_acknowledged_is_lost_when_postgresql_is_killed(live: Live, platform: Client) -> None:
     await write_through(live, platform, 2)
 

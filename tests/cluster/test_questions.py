@@ -15,7 +15,6 @@ from groundswell.client import Client
 from groundswell.core.records import NewRun
 from groundswell.deployment import layout
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 SHOWN_SECONDS = 75  # restarts, probes and two scrapes of each metric
 
 

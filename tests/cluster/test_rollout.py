@@ -17,7 +17,6 @@ from groundswell.core.records import NewRun
 from groundswell.deployment import layout
 from groundswell.deployment.objects import Object
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 Break = Callable[[Object], None]
 
 

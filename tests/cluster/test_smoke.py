@@ -11,7 +11,6 @@ from groundswell.core.errors import GroundswellError
 from groundswell.core.records import Event, NewRun
 from groundswell.deployment.objects import Object
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(420)]
 BROKEN = "localhost/not-there:1"
 
 

@@ -2,18 +2,17 @@
 
 from typing import Any
 
-from cluster.live import OURS, Live
+from cluster.live import MADE, Live
 from groundswell.core.errors import GroundswellError
 
-WATCHED = (*OURS, "shop", "probe-one", "probe-two")
 EVENTS, LINES = 25, 30
 
 
 def told(live: Live) -> str:
     """All of it, bounded."""
     try:
-        pods = [each for each in live.items("pods") if each["metadata"]["namespace"] in WATCHED]
-        events = [each for each in live.items("events") if each["metadata"]["namespace"] in WATCHED]
+        pods = [each for each in live.items("pods") if each["metadata"]["namespace"] in MADE]
+        events = [each for each in live.items("events") if each["metadata"]["namespace"] in MADE]
     except (GroundswellError, OSError) as error:
         return f"the cluster does not answer: {error}"
     lines = [f"{len(pods)} pods: {', '.join(map(_state, pods))}", "", "warnings, the latest last:"]
