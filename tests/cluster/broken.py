@@ -98,7 +98,7 @@ ALL = (
     Broken(
         "reports",
         "Why is the deployment reports in namespace shop pending?",
-        ("shop/reports", "cpu", "640"),
+        ("shop/reports", "cpu"),
         container={"resources": {"requests": {"cpu": "640"}}},
     ),
     Broken(

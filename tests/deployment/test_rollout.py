@@ -28,6 +28,7 @@ case "$*" in
   *kustomize*) cat {objects} ;;
   *"rollout status"*) {stands} ;;
   *"get pods"*) cat {pods} ;;
+  apply*) {applies} ;;
   *"get events"*) echo '{{"items": []}}' ;;
   *) cat > /dev/null ;;
 esac
@@ -87,6 +88,7 @@ class Program:
     folder: Path
     rights: str = "true"
     stands: str = "true"
+    applies: str = "cat > /dev/null"
     pods: str = '{"items": []}'
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +104,7 @@ class Program:
         files = {name: self.folder / name for name in ("log", "config", "objects", "pods")}
         program = self.folder / "bin/kubectl"
         program.parent.mkdir()
-        program.write_text(KUBECTL.format(**files, rights=self.rights, stands=self.stands))
+        program.write_text(KUBECTL.format(**files, rights=self.rights, stands=self.stands, applies=self.applies))
         program.chmod(0o755)
         monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
 
@@ -303,3 +305,17 @@ def test_without_helm_nothing_is_begun_and_the_charts_are_listed(
         charts.helm(charts.ours(render.cluster(DEPLOY, "production").profile))
     assert '--set-json \'mig={"strategy":"single"}\'' in told.value.hint
     assert not (tmp_path / "log").exists() or not [line for line in program.lines if "apply" in line]
+
+
+async def test_a_wave_that_the_cluster_refuses_is_told_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = Program(tmp_path, applies='case "$*" in */03-runtime) echo "nodeName names a node" >&2; exit 1;; esac')
+    program.install(monkeypatch)
+    said: list[str] = []
+    with pytest.raises(
+        Unavailable, match=r"wave 3 \(03-runtime\) cannot be applied: .*nodeName names a node"
+    ) as refused:
+        await rollout.rollout(DEPLOY, "single-node", Kubectl(), said.append)
+    assert refused.value.code == "wave_refused"
+    assert len(said) == 3

@@ -24,7 +24,12 @@ async def rollout(
         began = time.monotonic()
         overlay = folder / "clusters" / name / wave
         objects = from_yaml(kubectl("kustomize", str(overlay)))
-        _apply(kubectl, overlay, objects)
+        try:
+            _apply(kubectl, overlay, objects)
+        except Unavailable as error:
+            hint = "mend the manifest that is named, and roll out again: what stands is left as it is"
+            message = f"wave {number} ({wave}) cannot be applied: {error.message}"
+            raise Unavailable("wave_refused", message, hint) from error
         for each in objects:
             _stands(kubectl, each, seconds)
         if prove:

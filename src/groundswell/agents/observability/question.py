@@ -48,7 +48,7 @@ _SYMPTOMS = tuple(
         (r"throttl|429|rate limit", r"throttled"),
         (r"log ?-?in|\b40[13]\b|auth|credential|password|token", r"login|clock|rbac|auth"),
         (r"scal(?:e|es|ing)\b|\bhpa\b", r"autoscal|metrics"),
-        (r"slow|latenc|time ?-?outs?\b|crawl|late\b", r"timeout|limit|slow|throttled|cpu|dns"),
+        (r"slow|latenc|time ?-?outs?\b|crawl|late\b", r"timeout|limit|slow|throttl|cpu|dns"),
         (r"restart|crash", r"crash|oom|memory|probe|lease"),
         (r"\bwrites?\b|read-only", r"read-only|disk"),
         (r"network|reach|connect|talk to", r"network|refused|timeout|dns|service|policy"),
@@ -80,8 +80,8 @@ class Focus:
         """How near an object is to what was asked about."""
         if ref in self.objects:
             return 1.0
-        if ref.namespace in self.namespaces:
-            return 0.6
+        if ref.namespace in self.namespaces and not any(each.namespace == ref.namespace for each in self.objects):
+            return 0.6  # where an object of it is named, the namespace only says where that is
         if ref in self.path:
             return 0.55 - 0.05 * self.path[ref]
         if ref.kind in self.kinds:
