@@ -185,7 +185,9 @@ def _weigh(world: World, hypothesis: Hypothesis, focus: Focus) -> None:
     concerned |= {ref for each in hypothesis.explains for ref in each.touches}
     near = max((focus.nearness(ref) for ref in concerned), default=0.0)
     hypothesis.is_near = not focus or near >= (0.6 if focus.doubts else 0.1)
-    fits = any(focus.fits(each.cause) for each in (finding, *hypothesis.explains))
+    # what a question complains of is told of what it names: it says nothing for a neighbour in the same namespace
+    asked = not focus.objects or near > 0.25
+    fits = asked and any(focus.fits(each.cause) for each in (finding, *hypothesis.explains))
     hypothesis.score += near + (0.3 if fits else 0.0)
 
 
