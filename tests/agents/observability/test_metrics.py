@@ -75,3 +75,26 @@ async def test_a_prometheus_that_is_away_is_named_as_missing(tmp_path: Path) -> 
     answer = await ask(healthy(tmp_path), "is shop healthy?", "http://127.0.0.1:9")
     assert answer.text.startswith("Nothing is wrong here")
     assert any(each.startswith("metrics: ") and "cannot be reached" in each for each in answer.missing)
+
+
+async def test_a_neighbour_in_worse_trouble_does_not_stand_before_what_was_asked_about(
+    server: Server, tmp_path: Path
+) -> None:
+    """It is of the same namespace and on the same node, and dies; the question names a workload that is only slow."""
+    server.values = {"throttled": "0.62"}
+    killed = {"exitCode": 137, "reason": "OOMKilled"}
+    limits = {"resources": {"limits": {"memory": "64Mi"}}}
+    backs_off = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 5m0s restarting failed container"}}
+    cart = pod("cart-5d4f-y", "cart", ready=False, restarts=7, state=backs_off, last=killed, container=limits)
+    folder = write(
+        tmp_path,
+        pods=[pod(NAME), cart],
+        deployments=[deployment(), deployment("cart", ready=0)],
+        replicasets=[replica_set(), replica_set("cart")],
+        nodes=[node()],
+    )
+    answer = await ask(folder, "Why is the deployment shop in namespace demo slow?", server.url)
+    assert answer.text.startswith("Deployment demo/shop: its pod `shop-5d4f-x` is throttled in 0.62")
+    assert "Deployment demo/cart is killed for want of memory" in answer.text
+    answer = await ask(folder, "Is anything wrong with the deployment shop in namespace demo?", server.url)
+    assert answer.text.startswith("Deployment demo/shop: its pod `shop-5d4f-x` is throttled in 0.62")

@@ -84,8 +84,8 @@ class Focus:
             return 0.6  # where an object of it is named, the namespace only says where that is
         if ref in self.path:
             return 0.55 - 0.05 * self.path[ref]
-        if ref.kind in self.kinds:
-            return 0.5
+        if ref.kind in self.kinds and not self.objects:
+            return 0.5  # where an object is named, its kind only says what that is
         if any(ref.namespace == each.namespace for each in self.objects) and ref.namespace:
             return 0.25
         return 0.15 if ref.kind == "Node" else 0.0
