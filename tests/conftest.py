@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from hypothesis import settings
+from playwright.async_api import Browser, async_playwright
 
 from groundswell.backends.databases.embedded import ROLE, EmbeddedPostgres
 from groundswell.backends.databases.migrations import migrate
@@ -27,6 +29,17 @@ def _nothing_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("GROUNDSWELL_") or re.fullmatch(r"(?i)(https?|all|no)_proxy", name):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """A real one, without a window."""
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    assert program, "this needs a Chromium"
+    async with async_playwright() as playwright:
+        opened = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield opened
+        await opened.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,11 @@
 """The page at `/` in a real browser: asking, reading evidence, stopping, coming back; and what it must not do."""
 
 import re
-import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from e2e.program import Home
 
@@ -21,16 +20,6 @@ def platform(homes: Callable[..., Home]) -> Iterator[Home]:
     home.well("up", "-d", "--no-question", seconds=240)
     yield home
     home.run("stop")
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    assert program, "this needs a Chromium"
-    async with async_playwright() as playwright:
-        opened = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield opened
-        await opened.close()
 
 
 @pytest.fixture

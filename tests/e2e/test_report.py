@@ -1,12 +1,10 @@
 """The report on waves in a real browser: light, dark and narrow; readable, whole, and alone."""
 
-import shutil
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 
 from groundswell.core.check import judged, measure, seen, skipped, unknown
 from groundswell.core.records import Proof, Subject
@@ -74,16 +72,6 @@ def written(folder: Path) -> Path:
     file = folder / "report.html"
     file.write_text(page(Report(plan(), profile(), rows, proofs, history, subject, NOW)))
     return file
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    assert program, "this needs a Chromium"
-    async with async_playwright() as playwright:
-        opened = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield opened
-        await opened.close()
 
 
 @pytest.mark.parametrize("screen", SCREENS)

@@ -1,12 +1,11 @@
 """What a coding agent wants to change waits for a person: it is done as it was shown, or not, and that is said."""
 
 import json
-import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from e2e.program import Home
 from e2e.test_page import CONTRAST
@@ -91,16 +90,6 @@ def test_terminal_shows_all_that_is_asked_and_refuses_what_is_not(platform: Home
     assert (call["state"], call["waits_for"], call["decided_by"]) == ("denied", "", "local")
     assert platform.told("approvals") == {"approvals": []}
     assert "looked-at" not in branches(platform)
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    assert program, "this needs a Chromium"
-    async with async_playwright() as playwright:
-        opened = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield opened
-        await opened.close()
 
 
 async def looked_at(browser: Browser, platform: Home, run: str, wrong: list[str], **options: Any) -> Page:

@@ -1,28 +1,17 @@
 """The page's box for an effect of which nobody knows whether it happened, in a real browser."""
 
-import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import httpx2
 import pytest
-from playwright.async_api import Browser, async_playwright, expect
+from playwright.async_api import Browser, expect
 
 from e2e.test_page import CONTRAST
 from groundswell.runtime.platform import Running
 from services.test_approvals import asked, doubted, effects
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    assert program, "this needs a Chromium"
-    async with async_playwright() as playwright:
-        opened = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield opened
-        await opened.close()
 
 
 @pytest.mark.parametrize(
