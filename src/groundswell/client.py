@@ -348,7 +348,7 @@ def outcome(run: Run) -> dict[str, Any]:
         "needs_model": answer.get("needs_model", False),
         "question": answer.get("question", ""),
         "missing": answer.get("missing", []),
-        "error": run.error.model_dump(mode="json") if run.error else None,
+        "error": run.error.model_dump(mode="json", exclude={"status"}) if run.error else None,
     }
 
 

@@ -16,7 +16,7 @@ import pytest
 from e2e.program import Home, repository, until
 from groundswell.backends.databases.embedded import ROLE
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.faults, pytest.mark.real, pytest.mark.timeout(240)]
 
 # A file may grow to one WAL segment and half a page: so a table can be full, as under a quota.
 FULL = 16 * 2**20 + 4096

@@ -54,7 +54,7 @@ def starts_are_not_told(patch: Patch) -> None:
 
 
 def failures_say_nothing(patch: Patch) -> None:
-    patch.setattr(worker, "failed", lambda code, error: Answered(status="failed", reason=""))
+    patch.setattr(worker, "ending_by", lambda error, run: Answered(status="failed", reason=""))
 
 
 def nothing_is_evidence(patch: Patch) -> None:

@@ -20,7 +20,7 @@ from write_path import trial
 from write_path.processes import FORK, service_main, worker_main
 
 LEASE = 0.5
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.faults, pytest.mark.real, pytest.mark.timeout(300)]
 
 
 class Platform:

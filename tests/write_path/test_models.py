@@ -11,7 +11,7 @@ from groundswell.testing import ScriptedModel
 from write_path import trial
 from write_path.test_faults import Platform
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.faults, pytest.mark.real, pytest.mark.timeout(300)]
 TURNS = 3
 
 

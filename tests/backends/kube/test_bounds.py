@@ -174,9 +174,9 @@ async def test_of_a_live_cluster_nothing_of_another_namespace_is_to_be_learnt_or
     assert "shop-eu-web" in with_it["evidence"]
     assert "ERROR shop broke" in with_it["evidence"]
     assert not [path for path in first.seen if "namespaces/billing" in path]
-    # only names of namespaces are listed for all; what is in them is asked for where it may be seen
+    # only names of namespaces and kinds are listed for all; what is in them is asked for where it may be seen
     everywhere = {path for path in first.seen if "/namespaces/" not in path}
-    assert everywhere <= {"/version", "/api/v1/namespaces"}
+    assert everywhere <= {"/version", "/apis", "/api/v1/namespaces"}
 
 
 async def test_the_control_without_bounds_does_tell_of_the_other_namespace(tmp_path: Path) -> None:
