@@ -47,12 +47,22 @@ def test_an_old_key_cannot_sign_for_longer_than_any_token_lives(tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("at_once")
-@pytest.mark.parametrize("how", [(False, False), (True,)])
+def test_what_an_older_key_signed_is_good_after_many_rotations(tmp_path: Path) -> None:
+    held = keys.load(tmp_path, create=True)
+    signed = [held.sign("router", TOKEN, 300)]
+    for _ in range(3):
+        keys.rotate(tmp_path)
+        signed.append(held.sign("router", TOKEN, 300))
+        assert [held.read(RunToken, "router", each) for each in signed] == [TOKEN] * len(signed)
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("how", [(False, True), (True,)])
 def test_a_token_of_a_dropped_key_is_refused_by_a_name(tmp_path: Path, how: tuple[bool, ...]) -> None:
     held = keys.load(tmp_path, create=True)
     old = held.sign("router", TOKEN, 300)
     assert held.read(RunToken, "router", old) == TOKEN
-    for drop in how:  # by a second rotation, or at once
+    for drop in how:  # by a second rotation, or by the first
         keys.rotate(tmp_path, drop=drop)
     assert refusal(held, old) == "key_dropped"
     assert refusal(held, keys.generate().sign("router", TOKEN, 300)) == "key_dropped"

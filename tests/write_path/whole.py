@@ -173,8 +173,8 @@ def checked(platform: Platform, askers: list[Asker], each: int) -> None:
         assert asker.failed == []
         assert len(asker.accepted) == len(set(asker.accepted.values())) == each
         for run in asker.accepted.values():
-            row = platform.rows("SELECT status, last_event FROM runs WHERE id = %s", run)[0]
-            assert row["status"] == "succeeded"
+            row = platform.rows("SELECT status, reason, error, epoch, last_event FROM runs WHERE id = %s", run)[0]
+            assert row["status"] == "succeeded", row
             assert not wrong_numbers(asker.seen[run], told(platform, run), row["last_event"])
 
 

@@ -193,21 +193,27 @@ def load(folder: Path, *, create: bool) -> Keys:
 def rotate(folder: Path, *, drop: bool = False) -> list[str]:
     """A new key for each who may sign here; whoever runs reads it within a second.
 
-    The old ones verify until the last token that they signed is over; with `drop` they verify nothing any more, and so
-    do older ones in any case. Wherever this is cut off, what is signed is verified. Raises ConfigError.
+    The old ones verify until the last token that they signed is over; with `drop` they verify nothing any more.
+    Wherever this is cut off, what is signed is verified. Raises ConfigError.
     """
-    held, public = _read(folder)
     with _locked(folder):
-        for name, before in held.items():
+        held, public = _read(folder)
+        for name in held:
             secret, shown = folder / f"{name}.private.pem", folder / f"{name}.public.pem"
-            key = _new()
+            key, now = _new(), time.time()
             new = _public(key).as_pem(private=False)
-            standing = next((each for each in public[name] if each.key.kid == before.kid), None)
-            old = standing.key.as_pem(private=False) if standing else b""
-            _write(shown, old + new)  # first all must know it
+            old = [each for each in public[name] if each.until > now]
+            _write(shown, b"".join(_shown(each, each.until) for each in old) + new)  # first all must know it
             _write(secret, key.as_pem(private=True))
-            _write(shown, new if drop else new + f"Until: {time.time() + OLD_SECONDS:.0f}\n".encode() + old)
+            kept = [] if drop else [_shown(each, min(each.until, now + OLD_SECONDS)) for each in old]
+            _write(shown, b"".join([new, *kept]))
     return sorted(held)
+
+
+def _shown(key: PublicKey, until: float) -> bytes:
+    """As it stands in a file of public keys."""
+    line = "" if until == float("inf") else f"Until: {until:.0f}\n"
+    return line.encode() + key.key.as_pem(private=False)
 
 
 def _state(folder: Path) -> tuple[Any, ...]:
