@@ -27,6 +27,7 @@ from groundswell.core.errors import ConfigError, Unauthenticated
 SIGNERS = ("gateway", "router", "agents")
 ALGORITHM = "Ed25519"
 LOOK_SECONDS = 1.0
+RENEWED = ("token_expired", "key_dropped")  # refusals that another token may cure
 OLD_SECONDS = 3600.0  # no token lives longer
 PUBLIC = re.compile(
     r"(?:^Until: (\d+)\s+)?(-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----)", re.DOTALL | re.MULTILINE

@@ -9,6 +9,7 @@ from groundswell.backends.peers import Peer
 from groundswell.core.context import Note
 from groundswell.core.errors import Invalid, Unauthenticated, Unavailable
 from groundswell.core.records import ChatReply, ChatRequest, ModelView, Role, ToolResult
+from groundswell.runtime.keys import RENEWED
 from groundswell.runtime.model_calls import KIND
 
 VIEWS = "models"  # the note
@@ -52,8 +53,8 @@ class RunModels:
     async def _listed(self) -> list[dict[str, object]]:
         try:
             return await self.peer.post("/internal/models", {}, await self.token.headers())
-        except Unauthenticated as error:  # a machine that slept has a token whose time is over
-            if error.code != "token_expired":
+        except Unauthenticated as error:  # a machine that slept has a token whose time is over; or its key is no more
+            if error.code not in RENEWED:
                 raise
             self.token.spoiled()
             return await self.peer.post("/internal/models", {}, await self.token.headers())

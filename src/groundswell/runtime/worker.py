@@ -34,14 +34,13 @@ from groundswell.runtime.base import VERSION
 from groundswell.runtime.builds import build_of
 from groundswell.runtime.endings import ending_by, ending_of, exhausted, failed
 from groundswell.runtime.grants import offered
-from groundswell.runtime.keys import Keys, WorkerToken
+from groundswell.runtime.keys import RENEWED, Keys, WorkerToken
 from groundswell.runtime.results import value_in
 from groundswell.runtime.run_models import RunModels
 
 T = TypeVar("T")
 LOOK_SECONDS = 1.0  # for what nobody told us of
 RENEW_BEFORE = 0.5  # of a token's life
-RENEWED = ("token_expired", "key_dropped")  # refusals that another token may cure
 REFUSED_TOKENS = 3  # new ones in a row: then a clock is off, and more of them would not help
 ASK_AGAIN = (0.02, 0.05, 0.1, 0.2, 0.5)  # seconds between two tries of a service that is away; the last repeats
 
