@@ -47,10 +47,14 @@ class Held:
 
     wave: int
     digest: str  # of what is applied; empty where the wave was not reached
-    verdict: Verdict | None
+    verdict: Verdict | None  # as it was signed; None where it is not
     why: str  # why it does not count; empty where the wave's gate is open
     shown: Mapping[str, str]
-    tampered: bool = False
+
+    @property
+    def changing(self) -> bool:
+        """Whether the verdict is that of another revision than is applied: the gate is still trying that."""
+        return self.verdict is not None and self.verdict.subject.settings != self.digest
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,10 @@ class Board:
         if not data.get("record"):
             return Held(wave, applied, None, f"wave {wave} is not proven yet", data)
         verdict, why = self.signer.read(data["record"], Verdict)
-        tampered = bool(why)
+        if why:
+            verdict = None
         why = why or self._apart(verdict, wave, digest or applied, now or datetime.now(UTC))
-        return Held(wave, applied, verdict, f"wave {wave}: {why}" if why else "", data, tampered)
+        return Held(wave, applied, verdict, f"wave {wave}: {why}" if why else "", data)
 
     def _apart(self, verdict: Verdict | None, wave: int, digest: str, now: datetime) -> str:
         if verdict is None or verdict.wave != wave:
@@ -105,7 +110,5 @@ class Board:
             found = await self.held(wave)
             if found.digest and found.shown.get("below", "") != below:
                 await self.maps.fill(name_of(wave), {"below": below})
-            verdict = found.verdict if not found.tampered else None
-            changing = verdict is not None and verdict.subject.settings != found.digest  # its gate is trying it
-            if not below and found.why and found.shown.get("record") and not changing:
+            if not below and found.why and found.shown.get("record") and not found.changing:
                 below = f"it stands on wave {wave}, which is closed. {found.why}"

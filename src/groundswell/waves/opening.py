@@ -79,9 +79,8 @@ async def opened(
         if verdict.reason != told:
             say(f"not yet: {verdict.reason}")
         told = verdict.reason
-        if verdict.reason.startswith(
-            REFUSED
-        ):  # the sync waits for this Job: while it tries on, no newer commit is seen
+        # the sync waits for this Job: while it tries on, no newer commit is seen
+        if verdict.reason.startswith(REFUSED):
             until = min(until, time.monotonic() + REFUSED_SECONDS)
         proofs = _passed(verdict)
         await asyncio.sleep(AGAIN_SECONDS)
@@ -94,13 +93,10 @@ async def renewed(
     numbers = [each.number for each in ledger.waves]
     for wave in numbers:
         held = await board.held(wave)
-        if not held.digest or not held.shown.get("record"):
+        if not held.digest or not held.shown.get("record") or held.changing:
             continue
-        about, genuine = subject(held.digest), held.verdict is not None and not held.tampered
-        if genuine and held.verdict and held.verdict.subject.settings != held.digest:
-            continue
-        same = genuine and held.verdict and held.verdict.subject == about
-        kept = still_counting(held.verdict, datetime.now(UTC)) if same and held.verdict else {}
+        about, verdict = subject(held.digest), held.verdict
+        kept = still_counting(verdict, datetime.now(UTC)) if verdict and verdict.subject == about else {}
         verdict = await judged(asked, ledger, wave, about, kept, again=True)
         for _ in range(tries):  # what is only on its way is no fault
             if verdict.open:
