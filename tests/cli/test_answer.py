@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
+from groundswell.agents import chat
 from groundswell.cli import answer
 from groundswell.cli.citations import place
 from groundswell.core.records import Run
@@ -125,12 +126,23 @@ Two files.
 """)
 
 
+def test_what_a_model_says_by_itself_is_said_to_be_ungrounded(a_run: Make) -> None:
+    run = a_run(answer={"text": "A ship sails.", "missing": [chat.UNGROUNDED, "searched: 2 files"]})
+    assert text_of(run) == snapshot("""\
+A ship sails.
+
+Ungrounded: a model says this by itself, and nothing of it was checked
+Searched: 2 files\
+""")
+    assert ("Ungrounded: a model says this by itself, and nothing of it was checked", "bad") in answer.lines(
+        run, 80, "g"
+    )
+
+
 def test_a_run_that_reached_a_limit_says_which(a_run: Make) -> None:
     run = a_run(status="exhausted", reason="tool_calls", answer={"missing": ["stopped at the limit of 3 tool calls"]})
     assert text_of(run) == snapshot("""\
-Missing: stopped at the limit of 3 tool calls
-
-Stopped at a limit: tool calls.\
+Stopped at the limit of 3 tool calls\
 """)
 
 

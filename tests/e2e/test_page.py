@@ -111,13 +111,15 @@ async def test_refusal_says_what_to_do(open_page: Callable[..., Any], platform: 
     await expect(page.locator(".answer .note").first).not_to_be_empty()
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 360), ("dark", 360)])
 async def test_page_fits_and_is_legible(open_page: Callable[..., Any], platform: Home, scheme: str, width: int) -> None:
     page = await open_page(color_scheme=scheme, viewport={"width": width, "height": 780})
     await ask(page, platform, QUESTION)
     await expect(page.locator(".said .cite").first).to_be_visible(timeout=60_000)
     wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide <= 0
+    await expect(page.locator(".asked")).to_be_in_viewport()  # an answer is read from its beginning
+    assert await page.evaluate(CUT) == []
     contrast = await page.evaluate(CONTRAST)
     assert contrast >= 4.5, contrast  # WCAG 2.2, AA
     if width < 600:
@@ -127,6 +129,39 @@ async def test_page_fits_and_is_legible(open_page: Callable[..., Any], platform:
         await expect(page.locator("nav")).to_be_hidden()
 
 
+async def test_an_answer_of_many_lines_is_a_list_and_names_each_file_once(
+    open_page: Callable[..., Any], platform: Home
+) -> None:
+    page = await open_page(viewport={"width": 360, "height": 740})
+    await ask(page, platform, "What does harbour/gauges.py do?")
+    await expect(page.locator(".said .cite").first).to_be_visible(timeout=60_000)
+    assert await page.locator(".said ul > li").count() >= 4
+    assert "\n- " not in await page.locator(".said").inner_text()
+    files = await page.locator(".places .file").all_inner_texts()
+    assert len(files) == len(set(files)) > 1
+    numbers = await page.locator(".places .cite").all_inner_texts()
+    assert numbers == [str(number) for number in range(1, len(numbers) + 1)]
+    await page.locator(".places .cite").last.click()
+    await expect(page.locator("#bytes mark").first).to_be_visible()
+
+
+async def test_a_question_back_offers_the_agents_that_look_things_up(
+    open_page: Callable[..., Any], platform: Home
+) -> None:
+    page = await open_page()
+    await page.fill("#text", "fix everything please")
+    await page.press("#text", "Enter")
+    offered = page.locator(".choices button")
+    await expect(offered.first).to_be_visible(timeout=60_000)
+    assert await offered.all_inner_texts() == ["ask coding", "ask observability", "ask web"]
+    assert await page.locator(".answer li").count() == 3
+
+
+# What of the page's texts reaches beyond the window, without being made to scroll.
+CUT = """() => [...document.querySelectorAll("header *, main *")]
+  .filter(e => e.checkVisibility() && e.childElementCount === 0 && e.textContent.trim() && !e.closest("details"))
+  .filter(e => e.getBoundingClientRect().right > innerWidth + 1 || e.getBoundingClientRect().left < -1)
+  .map(e => e.outerHTML.slice(0, 120))"""
 # The least contrast of any text on the page to what it stands on (WCAG 2.2 relative luminance).
 CONTRAST = """() => {
   const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true })
@@ -138,7 +173,7 @@ CONTRAST = """() => {
     .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
     .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0)
   const ground = e => { for (; e; e = e.parentElement) { const c = rgba(getComputedStyle(e).backgroundColor); if (c[3] > 250) return c } return [255, 255, 255] }
-  const ratios = [...document.querySelectorAll("h1,h2,p,a,button,summary,li,span,code,label,.said")]
+  const ratios = [...document.querySelectorAll("h1,h2,p,a,button,summary,li,span,code,label,.said,.unproved")]
     .filter(e => e.checkVisibility() && e.textContent.trim() && !e.matches(".n"))
     .map(e => { const [a, b] = [light(rgba(getComputedStyle(e).color)), light(ground(e))].sort((x, y) => y - x); return (a + 0.05) / (b + 0.05) })
   return Math.min(...ratios)

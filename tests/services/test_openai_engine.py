@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 import openai
 import pytest
+from playwright.async_api import Browser, expect
 
 from groundswell.core.settings import load
 from services.serving import served
@@ -46,9 +47,8 @@ async def engine() -> AsyncIterator[str]:
 async def client(tmp_path_factory: pytest.TempPathFactory, engine: str) -> AsyncIterator[openai.AsyncOpenAI]:
     folder = tmp_path_factory.mktemp("platform")
     settings = {"data": str(folder / "data"), "gateway.port": 0, "embeddings.url": "none:"}
-    loaded = load(
-        folder, {**settings, "models.planner.url": engine, "models.planner.seconds": 10.0}, {"HOME": str(folder)}
-    )
+    settings |= {"models.planner.url": engine, "models.planner.seconds": 10.0, "router.fallback": "llm:planner"}
+    loaded = load(folder, settings, {"HOME": str(folder)})
     async with served(loaded) as running:
         assert running.instance is not None
         url = f"{running.instance.url}/v1"
@@ -78,6 +78,22 @@ async def test_a_real_engine_is_probed_and_gets_the_loop_that_fits(client: opena
     assert found["JSON schema"] == "yes"
     assert report["window"] == 4096  # type: ignore[index]
     assert report["loop"] == "text"  # type: ignore[index]
+
+
+async def test_what_a_real_engine_says_by_itself_is_marked_on_the_page(
+    client: openai.AsyncOpenAI, browser: Browser
+) -> None:
+    page = await browser.new_page(viewport={"width": 360, "height": 740}, color_scheme="light")
+    await page.goto(str(client.base_url).removesuffix("/v1/"))
+    await page.fill("#text", "Tell me a joke about ships, in one sentence.")
+    await page.press("#text", "Enter")
+    await expect(page.locator(".steps.busy")).to_have_count(0, timeout=120_000)
+    await expect(page.locator(".answer .unproved")).to_have_text(
+        "Ungrounded: a model says this by itself, and nothing of it was checked"
+    )
+    assert (await page.locator(".said").inner_text()).strip()
+    assert await page.locator(".cite").count() == 0
+    await page.close()
 
 
 @pytest.fixture

@@ -10,11 +10,12 @@ from groundswell.core.context import RunContext
 from groundswell.core.errors import Invalid, NotFound, Unavailable
 from groundswell.core.records import Answer, ChatMessage, ChatRequest
 
-UNGROUNDED = "evidence: this is what a model says by itself, and nothing of it was checked"
+UNGROUNDED = "ungrounded: a model says this by itself, and nothing of it was checked"
 SYSTEM = (
     "You are asked what no agent of this platform looks up. Answer briefly. You cannot act, and you see no sources."
 )
 ATTACHED = 8000  # characters
+LONGEST = 800  # tokens: a brief answer, and an end to one that repeats itself
 
 
 class State(TypedDict):
@@ -38,7 +39,7 @@ async def chat(state: State, runtime: Runtime[RunContext]) -> Update:
     attached = "\n".join(context.run.attachments)[-ATTACHED:]
     said.append(ChatMessage(role="user", content="\n\n".join(part for part in (state["question"], attached) if part)))
     try:
-        reply = await context.models.chat("planner", ChatRequest(messages=tuple(said)))
+        reply = await context.models.chat("planner", ChatRequest(messages=tuple(said), max_tokens=LONGEST))
     except (Invalid, NotFound, Unavailable) as error:
         return _told(Answer(needs_model=True, missing=(f"the model's word: {error.message}",)), "L3")
     if not reply.content.strip():

@@ -68,13 +68,13 @@ def _ranked(answer: "Answer") -> Iterator[Line]:
 
 
 def _notes(answer: "Answer", columns: int | None) -> Iterator[Line]:
-    notes = [f"Missing: {text}" for text in answer.missing]
+    notes = list(answer.notes)
     if answer.dropped:
         notes.append(f"Left out: {counting(answer.dropped, 'sentence')} that no evidence bears out.")
     if answer.needs_model:
         notes.append("A full answer needs a model, and none is configured.")
     for note in notes:
-        yield from _wrapped(note, columns, "dim")
+        yield from _wrapped(note, columns, "bad" if note.startswith("Ungrounded") else "dim")
 
 
 def _asked_back(question: str, columns: int | None) -> Iterator[Line]:
@@ -85,7 +85,8 @@ def _asked_back(question: str, columns: int | None) -> Iterator[Line]:
 
 
 def _ending(run: "Run", columns: int | None, program: str) -> Iterator[Line]:
-    if run.status == "exhausted":
+    told = run.answer is not None and any(text.startswith("stopped at ") for text in run.answer.missing)
+    if run.status == "exhausted" and not told:
         yield from _wrapped(f"Stopped at a limit: {run.reason.replace('_', ' ')}.", columns, "bad")
     elif run.status == "cancelled":
         yield "Cancelled.", "bold"

@@ -40,7 +40,8 @@ def ending_by(error: Exception, run: Run) -> Answered:
 def exhausted(limit: str, run: Run) -> Answered:
     """A limit was reached."""
     used = getattr(run.budget, limit, "")
-    answer = Answer(missing=(f"stopped at the limit of {used} {limit.replace('_', ' ')}",))
+    shown = f"{used:g}" if isinstance(used, float) else used
+    answer = Answer(missing=(f"stopped at the limit of {shown} {limit.replace('_', ' ')}",))
     return Answered(status="exhausted", reason=limit, answer=answer)
 
 

@@ -15,6 +15,8 @@ ENDED: frozenset[str] = frozenset({"succeeded", "failed", "cancelled", "exhauste
 Mode = Literal["L0", "L1", "L2", "L3", "L4"]
 SourceKind = Literal["repo", "pages", "kubernetes", "prometheus"]
 LONGEST_INPUT = 200_000  # characters, all parts together
+# how a `missing` begins that says by itself what it is
+_LABELLED = re.compile(r"(?:searched|ungrounded|not [\w ]+|the model's word): |stopped at ")
 
 
 class Part(Record):
@@ -163,6 +165,13 @@ class Answer(Record):
     question: str = ""
     missing: tuple[str, ...] = ()
     dropped: int = 0  # claims that grounding refused
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is missing, as sentences. What begins with a label of its own needs none."""
+        return tuple(
+            f"{text[0].upper()}{text[1:]}" if _LABELLED.match(text) else f"Missing: {text}" for text in self.missing
+        )
 
 
 class Run(Record):

@@ -16,7 +16,7 @@ def text_of(run: Run) -> str:
         parts.append(answer.question)
     if answer.ranked:
         parts.append("\n".join(f"- {ranked.source}" for ranked in answer.ranked[:10]))
-    parts += [f"Missing: {each}" for each in answer.missing]
+    parts += answer.notes
     if numbers:
         parts.append("\n".join(f"[{number}] {source}" for source, number in numbers.items()))
     return "\n\n".join(part for part in parts if part)

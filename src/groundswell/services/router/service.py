@@ -116,7 +116,8 @@ class Router:
         chats = settings.router.fallback == "llm:planner" and "planner" in settings.models and CHAT in self.agents
         if route.agent or not chats or route.confidence < BEYOND:
             return route
-        reason = f"{route.reason}; a model chats, as [router] fallback says"
+        why = route.reason.partition(": ")[2]
+        reason = "answers what no other agent looks up, as [router] fallback says" + (f" ({why})" if why else "")
         return route.model_copy(update={"agent": CHAT, "reason": reason, "question": ""})
 
     def agent(self, name: str) -> Agent:
