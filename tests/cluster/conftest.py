@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cluster.live import CLUSTER_WIDE, DEPLOY, MADE, OURS_LABEL, PROVEN, STANDS, Live
+from cluster.live import DEPLOY, MADE, PROVEN, STANDS, Live, clean
 from cluster.places import Given, chosen
 from cluster.trouble import told
 from e2e.program import made
@@ -96,12 +96,6 @@ def present(kubectl: Kubectl, names: Iterable[str]) -> list[str]:
     """Which of these namespaces are there: somebody's own, or what a run before has kept."""
     there = {each["metadata"]["name"] for each in kubectl.json("get", "namespaces")["items"]}
     return sorted(there & set(names))
-
-
-def clean(kubectl: Kubectl) -> None:
-    """Take away all that was made on a cluster that stays."""
-    kubectl("delete", "namespace", *MADE, "--ignore-not-found", seconds=300)
-    kubectl("delete", CLUSTER_WIDE, "-l", OURS_LABEL, "--ignore-not-found")
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from groundswell.deployment.objects import Container, Object, empty, made, pod, 
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 OURS = (*foundation.NAMESPACES, "groundswell")
-MADE = (*OURS, "shop", "probe-one", "probe-two")  # what these tests make, and take away
+MADE = (*OURS, "shop", "probe-one", "probe-two", "reviewed-one", "reviewed-two")  # what these tests make, and take away
 OURS_LABEL = "app.kubernetes.io/part-of=groundswell"
 CLUSTER_WIDE = "clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings"
 STANDS = re.compile(r"^wave (\d+) \(.*\) stands after (\d+) s", re.MULTILINE)
@@ -105,3 +105,9 @@ async def until(true: Callable[[], Any], what: str, seconds: float = 60, pause: 
         assert time.monotonic() < deadline, f"within {seconds} s it did not come true that {what}"
         await asyncio.sleep(pause)
     return found
+
+
+def clean(kubectl: Kubectl) -> None:
+    """Take away all that was made on a cluster that stays."""
+    kubectl("delete", "namespace", *MADE, "--ignore-not-found", seconds=300)
+    kubectl("delete", CLUSTER_WIDE, "-l", OURS_LABEL, "--ignore-not-found")

@@ -2,7 +2,8 @@
 
 `Given` is a cluster that people name, `Kind` is one that kind makes in Docker, and `Local` is one that a program on
 this machine boots by itself: `PROGRAM up --name N [--with A,B]` prints `export` lines for a shell, `PROGRAM load FILE`
-imports an image, `PROGRAM fake-nodes` adds nodes that run nothing, `PROGRAM down --name N --wipe` ends it all.
+imports an image, `PROGRAM fake-nodes` adds nodes that run nothing, `PROGRAM push FOLDER` brings a repository to the Git
+server of its add-on `argocd`, whose address `PROGRAM git-url` tells, `PROGRAM down --name N --wipe` ends it all.
 """
 
 import re
@@ -111,6 +112,14 @@ class Local:
         """Add a node that runs nothing and has GPUs by its word: PRODUCT:COUNT:MIB; empty: they all go."""
         words = ("1", "--gpu", gpu) if gpu else ("--remove",)
         run(self.program, "fake-nodes", "--name", self.name, *words)
+
+    def push(self, folder: Path) -> None:
+        """Bring a repository's HEAD to the Git server that Argo CD reads."""
+        run(self.program, "push", "--name", self.name, str(folder))
+
+    def git_url(self) -> str:
+        """That server's address in the cluster."""
+        return run(self.program, "git-url", "--name", self.name).strip()
 
     def down(self) -> None:
         run(self.program, "down", "--name", self.name, "--wipe")

@@ -41,7 +41,7 @@ def products(live: Live) -> Iterator[dict[str, str]]:
         live.place.play(gpu)
     nodes = live.items("nodes", "-l", "type=kwok")
     yield {each["metadata"]["name"]: each["metadata"]["labels"]["nvidia.com/gpu.product"] for each in nodes}
-    live.kubectl("delete", "namespace", SPACE, "--wait=false")
+    live.kubectl("delete", "namespace", SPACE)
     live.place.play("")
 
 

@@ -1,21 +1,27 @@
 """Seven questions about what is broken on purpose on this cluster; two of them only a real Prometheus can answer."""
 
 import asyncio
+import json
 import re
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from cluster.broken import ALL, SPACE, Broken
-from cluster.live import DEPLOY, Live
+from cluster.live import DEPLOY, Live, until
 from groundswell.cli.gates import forwarded, key
 from groundswell.client import Client
 from groundswell.core.records import NewRun
 from groundswell.deployment import layout
 
-SHOWN_SECONDS = 75  # restarts, probes and two scrapes of each metric
+SHOWN_SECONDS = 150  # at most: restarts, probes, and scrapes of each metric
+SCRAPED = (  # the metrics that answers rest on; a rate needs two scrapes, and some pods restart
+    'count_over_time(http_requests_total{namespace="shop",code="500"}[5m]) > 3',
+    'increase(container_cpu_cfs_throttled_periods_total{namespace="shop",pod=~"search-.*"}[5m]) > 20',
+)
 
 
 async def asked(live: Live, platform: Client, broken: Broken) -> str:
@@ -59,7 +65,7 @@ async def shop(live: Live) -> AsyncIterator[None]:
     await asyncio.to_thread(live.kubectl, "delete", "namespace", SPACE, "--ignore-not-found", seconds=180)
     made = [each for broken in ALL for each in broken.objects(live.image)]
     await asyncio.to_thread(live.apply, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}}, *made)
-    await asyncio.sleep(SHOWN_SECONDS)
+    await until(lambda: told_by_the_api(live), "the cluster tells what is broken", SHOWN_SECONDS)
     yield
     await asyncio.to_thread(live.kubectl, "delete", "namespace", SPACE, "--wait=false")
 
@@ -72,6 +78,7 @@ async def test_seven_questions_are_answered_right(live: Live, tmp_path: Path) ->
         blind = {each.name: await asked(live, platform, each) for each in ALL if each.metrics}
     if live.prometheus:
         await asyncio.to_thread(with_prometheus, live, tmp_path / "deploy")
+        await until(lambda: told_by_prometheus(live), "Prometheus knows of each", SHOWN_SECONDS)
     async with forwarded(live.kubectl) as url, Client(url, secret, patience=60) as platform:
         for each in ALL:
             if live.prometheus or not each.metrics:
@@ -85,6 +92,29 @@ async def test_seven_questions_are_answered_right(live: Live, tmp_path: Path) ->
     assert not any(right(each, blind[each.name]) for each in ALL if each.metrics), "these needed no Prometheus"
     if not live.prometheus:
         pytest.skip("no Prometheus was named, so two of seven were not asked")
+
+
+def told_by_the_api(live: Live) -> bool:
+    """Whether pods and events show everything but what only metrics do."""
+    waits, ends, unplaced = set[str](), set[str](), False
+    for pod in live.items("pods", "-n", SPACE):
+        conditions = pod["status"].get("conditions", ())
+        unplaced = unplaced or any(each.get("reason") == "Unschedulable" for each in conditions)
+        for status in pod["status"].get("containerStatuses", ()):
+            waits.add(status["state"].get("waiting", {}).get("reason", ""))
+            ends.add(status.get("lastState", {}).get("terminated", {}).get("reason", ""))
+    warned = {each.get("reason") for each in live.items("events", "-n", SPACE)}
+    return unplaced and "CreateContainerConfigError" in waits and "OOMKilled" in ends and "Unhealthy" in warned
+
+
+def told_by_prometheus(live: Live) -> bool:
+    """Whether it has scraped each metric often enough, asked through the API server."""
+    where = re.fullmatch(r"https?://([^.]+)\.([^.]+)\.svc[^:]*:(\d+)/?", live.prometheus)
+    assert where, f"{live.prometheus} is no Service of this cluster"
+    name, space, port = where.groups()
+    path = f"/api/v1/namespaces/{space}/services/{name}:{port}/proxy/api/v1/query?query="
+    asked = (json.loads(live.kubectl("get", "--raw", path + quote(each))) for each in SCRAPED)
+    return all(answer["data"]["result"] for answer in asked)
 
 
 def right(broken: Broken, answer: str) -> bool:

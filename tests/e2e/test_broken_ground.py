@@ -15,6 +15,7 @@ import pytest
 
 from e2e.program import Home, repository, until
 from groundswell.backends.databases.embedded import ROLE
+from groundswell.cli.exits import UNAVAILABLE
 
 pytestmark = [pytest.mark.faults, pytest.mark.real, pytest.mark.timeout(240)]
 
@@ -117,6 +118,19 @@ def test_a_database_that_dies_is_started_again_and_runs_under_way_finish(homes: 
     assert home.run("status").returncode == 0
     home.well("stop")
     home.nothing_is_left()
+
+
+def test_a_service_whose_database_is_not_there_ends_with_a_sentence(homes: Callable[..., Home]) -> None:
+    home = homes(
+        GROUNDSWELL_DATABASE__URL="postgresql://{role}@127.0.0.1:1/none", GROUNDSWELL_DATABASE__MIGRATE="false"
+    )
+    ended = home.run("serve", "router")
+    assert ended.returncode == UNAVAILABLE, ended
+    said = ended.stderr.strip().splitlines()
+    assert "Traceback" not in ended.stderr
+    assert said[-2].startswith("error: PostgreSQL at 127.0.0.1:1 does not answer: "), said
+    assert "refused" in said[-2]
+    assert said[-1].startswith("hint: ")
 
 
 class Filler:

@@ -157,6 +157,18 @@ async def test_a_gate_asks_of_its_own_wave_only_that_it_is_in_sync_and_nothing_o
     assert told == {0: ("Synced", "Progressing"), 1: ("OutOfSync", "Unknown")}
 
 
+async def test_a_claim_without_a_volume_is_told_with_the_class_that_is_not_there(
+    client: Client, place: Place, tmp_path: Path
+):
+    def elsewhere(kinds: Kinds) -> None:
+        spec, status = {"storageClassName": "fast-ssd"}, {"phase": "Pending"}
+        kinds["persistentvolumeclaims"].append(of("scratch", "ai-tools", spec=spec, status=status))
+
+    check = discovery.checks()["storage_classes_are_there"]
+    proof = await proof_of(check, client, at(place, dump(tmp_path / "elsewhere", elsewhere)))
+    assert "ai-tools/PersistentVolumeClaim/scratch has no volume: there is no storage class 'fast-ssd'" in proof.message
+
+
 async def test_a_cluster_that_cannot_be_read_is_no_pass(client: Client, place: Place, tmp_path: Path):
     for name in BROKEN:
         proof = await proof_of(discovery.checks()[name], client, at(place, tmp_path / "nowhere"))

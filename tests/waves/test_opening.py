@@ -40,7 +40,9 @@ def router(wave: int = 0, /, **status: Any) -> dict[str, Any]:
 def crashing(kinds: Kinds) -> None:
     kinds["deployments"].append(router(replicas=2, readyReplicas=1))
     waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s restarting"}}
-    state = {"name": "router", "state": waiting, "lastState": {"terminated": {"reason": "Error", "exitCode": 2}}}
+    log = "pool warns\n" * 60 + "error: PostgreSQL at db:5432 does not answer: refused\nhint: see whether it runs\n"
+    ended = {"terminated": {"reason": "Error", "exitCode": 2, "message": log}}
+    state = {"name": "router", "state": waiting, "lastState": ended}
     made = of("router-1", "ai-router", labels={"app": "router"}, spec={"containers": [{"name": "router"}]})
     kinds["pods"].append(made | {"status": {"phase": "Running", "containerStatuses": [state]}})
 
@@ -75,7 +77,10 @@ def no_dns(kinds: Kinds) -> None:
 
 CLOSED: dict[str, tuple[Callable[[Kinds], None], str]] = {
     "crashes": (crashing, "container router: CrashLoopBackOff back-off 40s restarting"),
-    "exit code": (crashing, "Error (exit code 2)"),
+    "why it ended": (
+        crashing,
+        "Error (exit code 2) error: PostgreSQL at db:5432 does not answer: refused hint: see whether it runs",
+    ),
     "placed nowhere": (unplaced, "1 Insufficient memory"),
     "quota": (over_quota, "exceeded quota: bounds"),
     "job": (failed_job, "Job ai-vector/migrate failed: Job has reached the specified backoff limit"),

@@ -1,6 +1,6 @@
 """Wave 0: namespaces with their quotas and limits, the graph of edges, and what a pod may not say."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from groundswell.core.settings import PolicyFile
 from groundswell.deployment import names
@@ -169,58 +169,65 @@ def openings(profile: Profile, policy: PolicyFile) -> list[Object]:
     return policies(outer_edges(profile, policy), "-here")
 
 
+SPEC = (
+    "object.kind == 'Pod' ? object.spec : object.kind == 'CronJob' ? "
+    "object.spec.jobTemplate.spec.template.spec : object.spec.template.spec"
+)
+
+
 def admission() -> list[Object]:
-    """The API server refuses what names a node: where a pod of ours runs is the scheduler's word."""
-    group = "admissionregistration.k8s.io/v1"
-    name = "groundswell-no-node-names"
+    """What the API server refuses in our namespaces: naming a node, and taking memory without a limit."""
+    return [*_no_node_names(), *_bounded()]
+
+
+def _no_node_names() -> list[Object]:
+    """Where a pod of ours runs is the scheduler's word."""
     host = "'kubernetes.io/hostname'"
     rest = "leave the choice to the scheduler, and select nodes by what they are"
     unnamed = f"!has(term.matchExpressions) || term.matchExpressions.all(each, each.key != {host})"
-    spec = {
-        "failurePolicy": "Fail",
-        "matchConstraints": {
-            "resourceRules": [
-                _rule("apps", "deployments", "statefulsets", "daemonsets", "replicasets"),
-                _rule("batch", "jobs", "cronjobs"),
-                _rule("", "pods"),
-            ]
-        },
+    terms = (
+        "variables.spec.?affinity.?nodeAffinity.?requiredDuringSchedulingIgnoredDuringExecution"
+        ".?nodeSelectorTerms.orValue([])"
+    )
+    conditions = [
         # that controller binds each of its pods to a node, by the node's name
-        "matchConditions": [
-            {
-                "name": "not-of-a-daemon-set",
-                "expression": "request.userInfo.username != 'system:serviceaccount:kube-system:daemon-set-controller'",
-            },
-            # a pod that runs has its node; only what is new, or changes its template, chooses
-            {"name": "chooses", "expression": "!(object.kind == 'Pod' && request.operation == 'UPDATE')"},
-        ],
-        "variables": [
-            {
-                "name": "spec",
-                "expression": "object.kind == 'Pod' ? object.spec : object.kind == 'CronJob' ? "
-                "object.spec.jobTemplate.spec.template.spec : object.spec.template.spec",
-            },
-            {
-                "name": "terms",
-                "expression": "variables.spec.?affinity.?nodeAffinity.?requiredDuringSchedulingIgnoredDuringExecution"
-                ".?nodeSelectorTerms.orValue([])",
-            },
-        ],
-        "validations": [
-            {
-                "expression": "variables.spec.?nodeName.orValue('') == ''",
-                "message": f"nodeName names a node: {rest}",
-            },
-            {
-                "expression": f"variables.spec.?nodeSelector.orValue({{}}).all(key, key != {host})",
-                "message": f"nodeSelector names a node: {rest}",
-            },
-            {
-                "expression": f"variables.terms.all(term, !has(term.matchFields) && ({unnamed}))",
-                "message": f"node affinity names a node: {rest}",
-            },
-        ],
+        {
+            "name": "not-of-a-daemon-set",
+            "expression": "request.userInfo.username != 'system:serviceaccount:kube-system:daemon-set-controller'",
+        },
+        # a pod that runs has its node; only what is new, or changes its template, chooses
+        {"name": "chooses", "expression": "!(object.kind == 'Pod' && request.operation == 'UPDATE')"},
+    ]
+    validations = {
+        "variables.spec.?nodeName.orValue('') == ''": f"nodeName names a node: {rest}",
+        f"variables.spec.?nodeSelector.orValue({{}}).all(key, key != {host})": f"nodeSelector names a node: {rest}",
+        f"variables.terms.all(term, !has(term.matchFields) && ({unnamed}))": f"node affinity names a node: {rest}",
     }
+    rules = [*TEMPLATES, _rule("", "pods")]
+    return _refused("groundswell-no-node-names", rules, {"spec": SPEC, "terms": terms}, validations, conditions)
+
+
+def _bounded() -> list[Object]:
+    """A pod gets a namespace's default, which fits nobody: what we deploy says how much it may take."""
+    bound = "variables.spec.containers.all(each, each.?resources.?limits.?memory.hasValue())"
+    message = "a container has no memory limit: say how much it may take (resources.limits.memory)"
+    return _refused("groundswell-limits", TEMPLATES, {"spec": SPEC}, {bound: message})
+
+
+def _refused(
+    name: str,
+    rules: Sequence[Object],
+    variables: Mapping[str, str],
+    validations: Mapping[str, str],
+    conditions: Sequence[Object] = (),
+) -> list[Object]:
+    """A policy, and its binding to our namespaces."""
+    group = "admissionregistration.k8s.io/v1"
+    spec: Object = {"failurePolicy": "Fail", "matchConstraints": {"resourceRules": list(rules)}}
+    if conditions:
+        spec["matchConditions"] = list(conditions)
+    spec["variables"] = [{"name": each, "expression": what} for each, what in variables.items()]
+    spec["validations"] = [{"expression": what, "message": message} for what, message in validations.items()]
     binding = {
         "policyName": name,
         "validationActions": ["Deny"],
@@ -239,3 +246,9 @@ def _rule(group: str, *resources: str) -> Object:
         "operations": ["CREATE", "UPDATE"],
         "resources": list(resources),
     }
+
+
+TEMPLATES = (  # what says how pods of ours are made
+    _rule("apps", "deployments", "statefulsets", "daemonsets", "replicasets"),
+    _rule("batch", "jobs", "cronjobs"),
+)

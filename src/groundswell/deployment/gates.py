@@ -121,7 +121,6 @@ def _spec(profile: Profile, words: list[str], seconds: int, *, platform: bool) -
         memory_limit=memory[1],
         env=env,
         mounts=mounts,
-        more={"terminationMessagePolicy": "FallbackToLogsOnError"},
     )
     template = pod(NAME, [container], volumes, account=NAME, token=True, restartPolicy="Never")
     closed = {"containerName": NAME, "operator": "In", "values": [1]}

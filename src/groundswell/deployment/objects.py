@@ -51,6 +51,7 @@ class Container:
     def rendered(self) -> Object:
         """As Kubernetes reads it."""
         found: Object = {"name": self.name, "image": self.image, "imagePullPolicy": "IfNotPresent"}
+        found["terminationMessagePolicy"] = "FallbackToLogsOnError"  # why it ended, in the pod's status
         if self.command:
             found["command"] = list(self.command)
         if self.args:

@@ -9,6 +9,7 @@ from groundswell.core.errors import Unavailable
 from groundswell.deployment import layout
 from groundswell.deployment.kubectl import Kubectl
 from groundswell.deployment.objects import Object, from_yaml
+from groundswell.waves.opening import gist
 
 Say = Callable[[str], None]
 Prove = Callable[[int], Awaitable[None]]
@@ -68,10 +69,10 @@ def _why(kubectl: Kubectl, place: str, name: str) -> str:
     reasons: list[str] = []
     for pod in pods:
         for status in pod["status"].get("containerStatuses", ()):
-            waiting = status["state"].get("waiting") or status.get("lastState", {}).get("terminated") or {}
-            if waiting:
-                said = " ".join(f"{waiting.get('reason', '')} {waiting.get('message', '')}".split())
-                reasons.append(f"{pod['metadata']['name']}: {said[:300]}")
+            for part in (status["state"].get("waiting"), status.get("lastState", {}).get("terminated")):
+                if part:
+                    said = " ".join(f"{part.get('reason', '')} {gist(part.get('message', ''))}".split())
+                    reasons.append(f"{pod['metadata']['name']}: {said[:400]}")
     events = kubectl.json("-n", place, "get", "events", "--field-selector", "type=Warning")["items"]
     events = [each for each in events if each["involvedObject"]["name"].startswith(name)]
     reasons += [" ".join(each.get("message", "").split())[:300] for each in events[-2:]]

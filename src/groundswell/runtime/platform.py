@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from groundswell.backends.databases.embedded import ROLE, EmbeddedPostgres
 from groundswell.backends.databases.leases import Leases
@@ -182,26 +183,45 @@ async def _kept_running(postgres: EmbeddedPostgres) -> None:
 @contextlib.asynccontextmanager
 async def _served(service: Service, base: Base, sock: socket.socket) -> AsyncGenerator[None]:
     """One service, answering."""
+    app = application(service, base)
     config = uvicorn.Config(
-        application(service, base),
+        app,
         log_config=None,
         access_log=False,
         proxy_headers=False,  # who is at the other end is what the kernel says, not what a header does
-        lifespan="on",
+        lifespan="off",
         timeout_graceful_shutdown=STOP_SECONDS,
         timeout_keep_alive=60,
         server_header=False,
         date_header=False,
     )
     server = Server(config)
-    task = asyncio.create_task(server.serve(sockets=[sock]), name=f"serve {service.name}")
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(sock.close)
+        await _lives(app, service.name, stack)
+        task = asyncio.create_task(server.serve(sockets=[sock]), name=f"serve {service.name}")
+        try:
+            await _started(server, task, service.name)
+            yield
+        finally:
+            server.should_exit = True
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def _lives(app: FastAPI, name: str, stack: contextlib.AsyncExitStack) -> None:
+    """Open what a service works with. Here and not by its server, which ends the process with a number when that fails.
+
+    Raises what the service raises where that is a sentence, else Unavailable.
+    """
     try:
-        await _started(server, task, service.name)
-        yield
-    finally:
-        server.should_exit = True
-        await asyncio.gather(task, return_exceptions=True)
-        sock.close()
+        async with asyncio.timeout(START_SECONDS):
+            await stack.enter_async_context(app.router.lifespan_context(app))
+    except GroundswellError:
+        raise
+    except Exception as error:
+        telemetry.log.error("service.not_started", service=name, exc_info=error)
+        said = f"{START_SECONDS} s were not enough" if isinstance(error, TimeoutError) else str(error)
+        raise Unavailable("not_started", f"the {name} service did not start: {said}") from error
 
 
 async def _started(server: uvicorn.Server, task: "asyncio.Task[None]", name: str) -> None:
@@ -209,10 +229,9 @@ async def _started(server: uvicorn.Server, task: "asyncio.Task[None]", name: str
     while not server.started:
         await asyncio.wait([task], timeout=0.01)
         if task.done() or time.monotonic() > deadline:
-            lifespan = getattr(server, "lifespan", None)
-            cause = getattr(lifespan, "error", None) or (task.exception() if task.done() else None)
-            message = f"the {name} service did not start" + (f": {cause}" if cause else "")
-            raise cause if isinstance(cause, ConfigError | Unavailable) else Unavailable("not_started", message)
+            raise Unavailable("not_started", f"the {name} service did not start") from (
+                task.exception() if task.done() else None
+            )
 
 
 def _gateway_socket(loaded: Loaded) -> socket.socket:

@@ -5,6 +5,7 @@ cluster is down; the rest is asked of the platform in the cluster, once its tool
 """
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ Manifest = Mapping[str, Any]
 POLL_SECONDS = 2.0
 AGAIN_SECONDS = 10.0
 REFUSED, REFUSED_SECONDS = "it was refused: ", 40.0
+LAST_WORDS = 300  # characters
 CLOSED_HOURS = 1.0  # how long a closed verdict is told
 
 
@@ -244,7 +246,7 @@ def _of_pods(each: Manifest, pods: Iterable[Manifest]) -> str:
         for one in pod.get("containers", []):
             for part in (one, one.get("last", {})):
                 code = f" (exit code {part['exitCode']})" if part.get("exitCode") else ""
-                words = f"{part.get('reason', '')}{code} {part.get('message', '')}".strip()
+                words = f"{part.get('reason', '')}{code} {gist(str(part.get('message', '')))}".strip()
                 quiet = part.get("state") == "running" or part.get("reason") in ("Completed", "ContainerCreating")
                 said += [f"container {one.get('name')}: {words}"] if words and not quiet else []
         said += [
@@ -253,4 +255,11 @@ def _of_pods(each: Manifest, pods: Iterable[Manifest]) -> str:
             if one.get("type") == "PodScheduled" and one.get("status") == "False" and one.get("message")
         ]
     unique = list(dict.fromkeys(said))[:2]
-    return f": {'; '.join(unique)[:400]}" if unique else ""
+    return f": {'; '.join(unique)[:600]}" if unique else ""
+
+
+def gist(message: str) -> str:
+    """Of the end of a container's log: our error and its hint, else the last words. Its lines may have been joined."""
+    text = " ".join(message.split())
+    found = re.search(r"(?:^|\s)([Ee]rror: .*)", text)
+    return found[1] if found else text[-LAST_WORDS:]

@@ -147,13 +147,25 @@ async def storage_classes_are_there(platform: Client, place: Place) -> Proof:
     """One storage class is the default, and no claim of ours is still waiting for a volume."""
     classes = await objects(platform, place, "storageclasses")
     defaults = [each for each in classes if "true" in str(each.get("annotations", {}).get(DEFAULT_CLASS)).lower()]
-    waiting = [each for each in await ours(platform, place, "pvc") if each.get("status", {}).get("phase") != "Bound"]
+    names = {str(each["name"]) for each in classes}
+    claims = [each for each in await ours(platform, place, "pvc") if each.get("status", {}).get("phase") != "Bound"]
+    waiting = [
+        seen(f"k8s:{each['namespace']}/PersistentVolumeClaim/{each['name']}", _waits(each, names)) for each in claims
+    ]
     return judged(
-        f"{len(classes)} classes, the default is {', '.join(str(each['name']) for each in defaults) or 'none'}",
+        f"{len(classes)} classes, the default is {', '.join(str(each['name']) for each in defaults) or 'none'}"
+        + "".join(f"; {each.source.removeprefix('k8s:')} {each.text}" for each in waiting[:3]),
         measure("default classes", len(defaults), 1),
         measure("claims without a volume", len(waiting), 0, unit="claims"),
-        seen=[seen(f"k8s:{e['namespace']}/PersistentVolumeClaim/{e['name']}", "not Bound") for e in waiting],
+        seen=waiting,
     )
+
+
+def _waits(claim: Manifest, classes: set[str]) -> str:
+    wanted = claim.get("spec", {}).get("storageClassName")
+    if wanted and wanted not in classes:
+        return f"has no volume: there is no storage class {wanted!r}"
+    return "has no volume yet"
 
 
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, LiteralString
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -58,6 +59,7 @@ class Database:
         settings |= {"connect_timeout": 5, "application_name": f"groundswell-{role}"}
         if password:
             settings["password"] = password
+        self.settings = settings
         self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             self.url,
             min_size=1,
@@ -83,7 +85,23 @@ class Database:
             await self.pool.open(wait=True, timeout=15)
         except (PoolTimeout, psycopg.Error) as error:
             await self.pool.close()
-            raise Unavailable("database_down", f"PostgreSQL does not answer: {error}", DOWN_HINT) from error
+            message = f"PostgreSQL at {self.where} does not answer: {await self._why() or error}"
+            raise Unavailable("database_down", message, DOWN_HINT) from error
+
+    @property
+    def where(self) -> str:
+        """Its address, for people."""
+        parts = conninfo_to_dict(self.url)
+        return f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}"
+
+    async def _why(self) -> str:
+        """What one connection says: a pool says only that it has none. Empty where it now comes to be."""
+        try:
+            connection = await psycopg.AsyncConnection.connect(self.url, **self.settings)
+        except psycopg.Error as error:
+            return " ".join(str(error).split())
+        await connection.close()
+        return ""
 
     async def close(self) -> None:
         """Give the connections back."""

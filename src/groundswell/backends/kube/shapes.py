@@ -219,11 +219,13 @@ def _state(state: Object) -> Object:
     for name in ("waiting", "running", "terminated"):
         if name in state:
             at = mapping(state[name])
+            said = text(at.get("message"))
             return {"state": name} | present(
                 reason=at.get("reason"),
                 exitCode=at.get("exitCode"),
                 signal=at.get("signal"),
-                message=text(at.get("message"))[:_LONGEST],
+                # the end of a log, where that is all there is: why a process ended stands last
+                message=said[-_LONGEST:] if name == "terminated" else said[:_LONGEST],
                 startedAt=at.get("startedAt"),
                 finishedAt=at.get("finishedAt"),
             )
