@@ -1,9 +1,10 @@
 """Which agent answers: by the highest door for runs, and by the chooser itself for what depends on who is installed."""
 
+import asyncio
 import dataclasses
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from groundswell.agents import chat
 from groundswell.core.agent import Agent
+from groundswell.core.errors import Unavailable
 from groundswell.core.records import NewRun
 from groundswell.core.settings import load
 from groundswell.runtime import discovery
@@ -22,7 +24,8 @@ from groundswell.runtime.platform import Running
 from groundswell.scripted_model import ScriptedModel
 from groundswell.services.router import features, service
 from groundswell.services.router.choice import Asked, Chooser, mentioned
-from groundswell.services.router.classifier import NONE, trained
+from groundswell.services.router.classifier import NONE, VECTORS, trained
+from groundswell.services.router.meanings import Meanings
 from groundswell.testing import DirectModels, DirectTools, FakeContext, run_context
 
 ROOT = Path(__file__).parents[2]
@@ -167,12 +170,21 @@ async def test_a_question_that_seems_to_be_for_nobody_is_one_for_the_documents_t
     for text in (
         "How do I make the sidebar use only a third of the width?",
         "how do I exclude a folder from the backup?",
+        "how do I get my laptop repaired?",
     ):
         assert (await chooser.choose(Asked(text))).agent == "", text
         named, also = Asked(text, sources=("pages",)), Asked(text, sources=("repo",), configured=("repo", "pages"))
         for asked in (named, Asked(text, configured=("pages",)), also):
             assert (await chooser.choose(asked)).agent == "web", text
-    for text in ("tell me a joke", "write a poem about the sea", "order two pizzas to my home", "thanks!"):
+    for text in (
+        "tell me a joke",
+        "write a poem about the sea",
+        "order two pizzas to my home",
+        "thanks!",
+        "where did I put the blue umbrella",  # nobody wrote that down
+        "what is my locker number",
+        "what shall we play tonight",
+    ):
         assert (await chooser.choose(Asked(text, sources=("pages",)))).agent == "", text
     assert (await chooser.choose(Asked(CODE, configured=("pages",)))).agent == "coding"
 
@@ -222,6 +234,50 @@ async def test_a_vector_is_asked_for_only_where_words_leave_it_open():
     assert asked == []
     await chooser.choose(Asked("what is slow since yesterday"))
     assert asked == ["what is slow since yesterday"]
+
+
+class Embedder:
+    """The trained one's name; what it does is the test's."""
+
+    scheme, name, dimensions = "test", VECTORS, 384
+
+    def __init__(self, answer: Callable[[], Awaitable[list[float]]]) -> None:
+        self.answer = answer
+
+    async def embed(self, texts: Sequence[str], *, kind: str) -> list[list[float]]:
+        return [await self.answer() for _ in texts]
+
+    async def close(self) -> None: ...
+
+
+async def test_an_embedder_that_is_slow_is_waited_for_so_that_load_does_not_decide_who_answers(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    loop, go_on = asyncio.get_running_loop(), asyncio.Event()
+    clock = loop.time
+
+    async def answer() -> list[float]:
+        await go_on.wait()
+        return [0.05] * 384
+
+    meanings = Meanings(Embedder(answer))
+    asked = asyncio.create_task(meanings.of("what is slow since yesterday"))
+    await asyncio.sleep(0)
+    monkeypatch.setattr(loop, "time", lambda: clock() + 3600)  # an hour of waiting
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not asked.done()
+    go_on.set()
+    assert await asked == [0.05] * 384
+
+
+async def test_the_words_decide_where_the_embedder_cannot_run():
+    async def answer() -> list[float]:
+        raise Unavailable("minilm_missing", "there is no MiniLM model here", "")
+
+    text = Asked("what is slow since yesterday")
+    chosen = [await Chooser(installed(*OURS), Meanings(Embedder(answer)).of).choose(text) for _ in range(2)]
+    assert chosen == [await Chooser(installed(*OURS)).choose(text)] * 2
 
 
 async def test_a_threshold_of_the_settings_is_kept():

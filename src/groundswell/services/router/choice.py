@@ -25,8 +25,23 @@ ASKS = re.compile(
     r"|must|should|will|has|have)\b|\?\s*$",
     re.IGNORECASE,
 )
+SHORT = frozenset({"few words", "three words"})  # signs of what is too little to go by
 ASKS_ELSE = frozenset(  # signs of what no document answers, however it is put
-    {"you", "text to write", "errand", "errand in a cluster", "few words", "three words", "sum", "advice"}
+    {"you", "text to write", "errand", "errand in a cluster", "sum", "advice"}
+)
+_UNITS = (  # of measure: a question with two of them is a sum
+    r"(?:(?:milli|centi|kilo)?(?:met(?:er|re)|gram|lit(?:er|re))s?|mm|cm|km|kg|mg|ml|inch(?:es)?|f(?:oo|ee)t|yards?|miles?"
+    r"|ounces?|oz|pounds?|lbs?|stones?|cups?|(?:tea|table)spoons?|pints?|gallons?|fahrenheit|celsius|kelvin|acres?|hectares?"
+    r"|seconds?|minutes?|hours?|days?|weeks?|months?|years?|dozens?)"
+)
+OF_NO_DOCUMENT = re.compile(  # what only who asks, this moment or arithmetic can tell
+    rf"^\W*(?:how (?:many|much|long)|what(?:'s| is)?)\b.{{0,80}}\b{_UNITS}\b.{{0,60}}\b{_UNITS}\b(?! (?:of|for)\b)"
+    r"|\d ?(?:times|divided by|multiplied by|to the power of|per ?cent of|% of|mal|geteilt durch|prozent von) ?\d"
+    r"|\bsquare root\b|\bwhat percentage is \d|\bas a (?:decimal|fraction)\b|\buntil (?:christmas|easter|new year)"
+    r"|\b(?:did|was|were|had) (?:i|we)\b|\b(?:i|we) (?:last|just)\b"
+    r"|(?<!since )\b(?:right now|at the moment|tonight|yesterday|tomorrow|last night)\b"
+    r"|^\W*(?:who|what|where|when|which)(?:'s| is| are| was| were) my\b",
+    re.IGNORECASE,
 )
 LEAD = "No agent here is for that: they look things up and answer on evidence."
 LEADS = {  # what is said first, by what the text is seen to be
@@ -86,10 +101,8 @@ def mentioned(text: str, agents: Mapping[str, Agent]) -> tuple[str, str]:
     return "", text
 
 
-def _asks_documents(question: str, classifier: Classifier, seen: Seen) -> bool:
-    """Whether a text is a question that by its words is for no agent: only documents can be about what it asks."""
-    if not ASKS.search(question) or ASKS_ELSE & {features.SIGNS[sign].name for sign in seen.signs}:
-        return False
+def _for_none(classifier: Classifier, seen: Seen) -> bool:
+    """Whether the words say that nobody here is asked."""
     found = classifier.confidences(seen)
     return max(found, key=found.__getitem__) == NONE
 
@@ -125,8 +138,12 @@ class Chooser:
         kinds = {LEANS[kind] for kind in asked.sources or asked.configured if kind in LEANS}
         lean = dict(kinds) if len({name for name, _ in kinds}) == 1 else {}
         seen = classifier.seen(text)
-        if "pages" in (*asked.sources, *asked.configured) and _asks_documents(asked.question, classifier, seen):
-            lean = {**lean, **dict([OF_DOCUMENTS])}
+        if "pages" in (*asked.sources, *asked.configured) and _for_none(classifier, seen):
+            shown, asks = {features.SIGNS[sign].name for sign in seen.signs}, ASKS.search(asked.question)
+            if ASKS_ELSE & shown or OF_NO_DOCUMENT.search(features.read(asked.question)):
+                lean.pop(OF_DOCUMENTS[0], None)
+            elif asks and not SHORT & shown:
+                lean = {**lean, **dict([OF_DOCUMENTS])}
         vector: Sequence[float] | None = None
         found = classifier.confidences(seen, None, lean)
         if self.vector is not None and (max(found.values()) < classifier.sure or self._untrained(classifier)):

@@ -1,6 +1,5 @@
 """Texts' vectors, where the embedder is the one that the classifier was trained with."""
 
-import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -11,12 +10,15 @@ from groundswell.services.router import features
 from groundswell.services.router.classifier import VECTORS
 
 KEPT = 256  # texts: agents' intents are asked for again and again
-SECONDS = 5.0  # for a model that is loaded first, or busy with an index
 log = logging.getLogger(__name__)
 
 
 class Meanings:
-    """Asks the shared embedder, and does without it where it is away."""
+    """Asks the shared embedder, and does without it where it is broken.
+
+    One that is slow is waited for: if load decided who answers, the same question would get different answers. It runs
+    in this process, one small batch at a time, so that nothing but a broken machine keeps it from answering.
+    """
 
     def __init__(self, embedder: Embedder | None) -> None:
         self._embedder = embedder if embedder is not None and embedder.name == VECTORS else None
@@ -28,15 +30,14 @@ class Meanings:
         return self._embedder is not None
 
     async def of(self, text: str) -> Sequence[float] | None:
-        """The vector of what is read of a text; None where the model is away or slow."""
+        """The vector of what is read of a text; None where the model cannot be run."""
         text = features.read(text)
         if self._embedder is None or text in self._kept:
             return self._kept.get(text)
         try:
-            async with asyncio.timeout(SECONDS):
-                (vector,) = await self._embedder.embed([text], kind="query")
-        except (TimeoutError, Unavailable) as error:
-            log.debug("the words alone decide: %s", error or "the embedder is slow")
+            (vector,) = await self._embedder.embed([text], kind="query")
+        except Unavailable as error:
+            log.warning("the words alone decide who answers: %s", error.message)
             return None
         self._kept[text] = vector
         if len(self._kept) > KEPT:
