@@ -14,7 +14,8 @@ from groundswell.core.errors import Unavailable
 from groundswell.core.policy import Grant
 from groundswell.core.records import Ask
 from groundswell.core.tool import Tool, tool
-from groundswell.runtime.tool_calls import CallContext, ToolCalls
+from groundswell.runtime.call_context import CallContext
+from groundswell.runtime.tool_calls import ToolCalls
 
 CODES: list[str] = []
 

@@ -18,7 +18,7 @@ from groundswell.runtime.breaker import Breaker
 from groundswell.runtime.cpu import CpuWorkers
 from groundswell.runtime.grants import check_policy, judge
 from groundswell.runtime.keys import CallerToken, RunToken, WorkerToken
-from groundswell.runtime.results import fitted, result_of
+from groundswell.runtime.results import STORED_AT_MOST, fitted, result_of
 
 TOKEN = RunToken("run_1", 2, "coding", "ana", "local", ("runs",))
 
@@ -121,6 +121,21 @@ def test_what_is_too_large_is_cut_and_read_on_behind_its_handle():
     assert result.value == value[: len(result.value)]
     assert result.handle.startswith(pieces[-1].digest)
     assert json.loads(pieces[-1].text) == value
+
+
+def test_what_is_kept_is_within_what_its_call_reserved():
+    """Letters of four bytes, and as many excerpts as text: what counts is bytes, of all that is stored."""
+    excerpt = {"source": "page:x", "text": "\N{WATER WAVE}" * 400, "digest": "", "truncated": False}
+    result, pieces = result_of([{"excerpt": {**excerpt, "source": f"page:{n}"}} for n in range(2_000)], 1_000, "")
+    assert sum(len(piece.text.encode()) for piece in pieces) <= 1_000 * STORED_AT_MOST
+    assert len(pieces) > 1
+    assert (result.truncated, pieces[-1].truncated, pieces[-1].source) == (True, True, "tool:whole")
+
+
+def test_what_cannot_be_cut_is_an_error_rather_than_too_much():
+    result, _ = result_of({f"name{number}": number for number in range(10_000)}, 1_000, "")
+    assert (result.status, result.code, result.value) == ("error", "reply_too_large", None)
+    assert result.handle
 
 
 leaves = st.one_of(st.text(max_size=200), st.integers(), st.booleans())

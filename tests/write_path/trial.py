@@ -67,7 +67,8 @@ async def marked(context: ToolContext, arguments: dict[str, Any]) -> str | None:
     return "marked" if context.key in lines("effects.log") else None
 
 
-@tool(effect="write", seconds=1.0, probe=marked)
+# long enough for a machine under load; after a kill this long is waited before its effect is looked for
+@tool(effect="write", seconds=3.0, probe=marked)
 async def trial_mark(context: ToolContext, text: str) -> str:
     """An effect: a line with the idempotency key; its target does not look for duplicates."""
     await asyncio.sleep(random.uniform(0.0, 0.004))

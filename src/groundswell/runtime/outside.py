@@ -14,12 +14,12 @@ from groundswell.backends.repos.repositories import Repositories
 from groundswell.backends.repos.source import CloneLimits, Credential
 from groundswell.core.ports import Vectors
 from groundswell.runtime.base import Base
+from groundswell.runtime.call_context import Outside
 from groundswell.runtime.cpu import CpuWorkers
 from groundswell.runtime.discovery import backend
 from groundswell.runtime.egress import egress, places
 from groundswell.runtime.retention import keep_few
 from groundswell.runtime.run_pages import Pages
-from groundswell.runtime.tool_calls import Outside
 
 
 @contextlib.asynccontextmanager

@@ -1,7 +1,7 @@
 """What becomes of a tool's value: secrets out, excerpts into evidence, and no more than its budget."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -42,17 +42,35 @@ def failure_of(error: GroundswellError, since: datetime | None = None) -> ToolRe
 
 
 def result_of(value: Any, budget: int, origin: str) -> tuple[ToolResult, list[Piece]]:
-    """A reply, and the evidence that belongs to it. `value` is JSON-like; `budget` is in bytes of JSON."""
+    """A reply, and the evidence that belongs to it. `value` is JSON-like; `budget` is in bytes of JSON.
+
+    The evidence is `budget * STORED_AT_MOST` bytes at most: what the call has reserved.
+    """
     value = redact_value(storable_value(value))
     pieces = list(_pieces(value, origin))
-    text = json.dumps(value, ensure_ascii=False)
-    if len(text.encode()) <= budget:
+    text = json.dumps(value, ensure_ascii=False).encode()
+    if len(text) <= budget:
         return ToolResult(status="no_data" if _empty(value) else "ok", value=value), pieces
-    whole = Piece(
-        text=text[: budget * STORED_AT_MOST], source="tool:whole", truncated=len(text) > budget * STORED_AT_MOST
-    )
+    room = budget * STORED_AT_MOST
+    pieces = list(_first(pieces, room // 2))  # the other half is the reply's as a whole, which holds them all again
+    room -= sum(len(piece.text.encode()) for piece in pieces)
+    kept = text[:room].decode(errors="ignore")  # a letter that is cut in two is left out
+    whole = Piece(text=kept, source="tool:whole", truncated=len(text) > room)
     result = ToolResult(status="ok", value=fitted(value, budget), truncated=True, handle=f"{whole.digest}:0")
+    if len(json.dumps(result.value, ensure_ascii=False).encode()) > budget:
+        message = f"it returned {len(text):,} bytes, which cannot be cut to the {budget:,} it may return"
+        told = {"code": "reply_too_large", "message": message, "hint": "ask for less at once"}
+        result = result.model_copy(update={"status": "error", "value": None, **told})
     return result, [*pieces, whole]
+
+
+def _first(pieces: Iterable[Piece], room: int) -> Iterator[Piece]:
+    """As many as there is room for, in bytes."""
+    for piece in pieces:
+        room -= len(piece.text.encode())
+        if room < 0:
+            return
+        yield piece
 
 
 def fitted(value: Any, budget: int) -> Any:

@@ -5,37 +5,29 @@ import contextlib
 import itertools
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import stamina
 from pydantic import ValidationError
 
 from groundswell.backends.databases.calls import Cost, Journal, Place, Standing
 from groundswell.backends.databases.connections import OUTAGES, EpochOver
-from groundswell.backends.databases.evidence import EvidenceStore, Piece
+from groundswell.backends.databases.evidence import Piece
 from groundswell.backends.databases.runs import RunStore, Scope
-from groundswell.backends.documents.library import Desk
-from groundswell.backends.kube import clusters
-from groundswell.backends.kube.access_review import Answers, Reviews, Subject
-from groundswell.backends.kube.bounds import Bounds
-from groundswell.backends.prometheus.client import Prometheus
-from groundswell.backends.web.access import WebAccess
-from groundswell.core.errors import Denied, GroundswellError, NotFound, ToolFailed, Unavailable
+from groundswell.core.errors import GroundswellError, ToolFailed, Unavailable
 from groundswell.core.policy import Grant, Policy, SourceUse, ToolCall, Verdict, deny
-from groundswell.core.ports import Cluster, MetricsStore, Repo, Vectors, Workers, Workspace
 from groundswell.core.records import Answered, Ask, ToolResult
 from groundswell.core.records.events import Denial
 from groundswell.core.tool import Tool
 from groundswell.runtime.breaker import Breaker
+from groundswell.runtime.call_context import CallContext, Outside, RunRepo
 from groundswell.runtime.grants import asks, judge
 from groundswell.runtime.keys import RunToken
 from groundswell.runtime.results import STORED_AT_MOST, failure_of, result_of
-from groundswell.runtime.run_pages import Pages, allowing
+from groundswell.runtime.run_pages import allowing
 from groundswell.runtime.stoppable import RunStopped, Stoppable
 from groundswell.runtime.telemetry import failed_extension, span
 
@@ -43,164 +35,6 @@ PROGRESS_SECONDS = 0.3
 RUNS_KEPT = 32  # whose repositories stay opened
 BREAKERS_KEPT = 512
 DOUBT_SECONDS = 0.05  # between two looks at an effect that may still be under way
-
-
-class Repos(Protocol):
-    """Opens repositories, and keeps what it knows of them."""
-
-    async def open(self, source: str, *, tenant: str, progress: Callable[[str, int, int], None], granted: bool) -> Repo:
-        """A repository by `path:…` or `https://…`; what was `granted` by name may lie on a private address."""
-        ...
-
-    async def located(self, source: str) -> str:
-        """What a source leads to, links followed."""
-        ...
-
-    def workspace(self, source: str, *, tenant: str, granted: bool) -> AbstractAsyncContextManager[Workspace]:
-        """The commit of a repository, to change."""
-        ...
-
-
-@dataclass
-class Outside:
-    """What tools reach through their context."""
-
-    cpu: Workers
-    vectors: Vectors
-    repos: Repos
-    evidence: EvidenceStore
-    embeddings: str  # what makes vectors of texts, and why, in a sentence
-    pages: Pages
-    answers: Answers = field(default_factory=Answers)  # of clusters, on what callers may read
-    reviewing: bool = False  # whether clusters are asked
-
-
-@dataclass
-class RunRepo:
-    """A repository that one run has opened: all its calls see the same revision, and only the first one lists it."""
-
-    repo: Repo | None = None
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-
-def _nowhere(url: str) -> None:
-    raise Denied("domain_not_allowed", f"nothing lets this call reach {url}")
-
-
-@dataclass
-class CallContext:
-    """One call's ToolContext."""
-
-    tenant: str
-    key: str
-    scope: Scope
-    outside: Outside
-    deadline: float
-    progress: Callable[[str, int, int], None]
-    origin: str = ""
-    opened: "RunRepo" = field(default_factory=lambda: RunRepo())
-    closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list[Callable[[], Awaitable[None]]])
-    allows: Callable[[str], None] = _nowhere
-    grant: Grant = field(default_factory=lambda: Grant(agent="", tenant=""))  # which grants nothing
-
-    @property
-    def cpu(self) -> Workers:
-        """Processes for CPU-bound work."""
-        return self.outside.cpu
-
-    @property
-    def vectors(self) -> Vectors:
-        """The vector store."""
-        return self.outside.vectors
-
-    async def repo(self) -> Repo:
-        """The run's repository, as it was when the run first looked at it."""
-        source = self._repo_source()
-        async with self.opened.lock:
-            if self.opened.repo is None:
-                granted = source in self.scope.granted or self.grant.listed.get("repo") == source
-                self.opened.repo = await self.outside.repos.open(
-                    source, tenant=self.tenant, progress=self.progress, granted=granted
-                )
-        self.origin = f"{source}@{self.opened.repo.revision}"
-        return self.opened.repo
-
-    def _repo_source(self) -> str:
-        if source := self.scope.sources.get("repo", ""):
-            return source
-        raise ToolFailed("no_source", "this run looks at no repository", "name one: --repo PATH or --source repo=URL")
-
-    @property
-    def web(self) -> WebAccess:
-        """The web, as policy lets this call see it."""
-        return self.outside.pages.access(self.scope, self.allows, self.closers, self.grant.listed.get("pages", ""))
-
-    @property
-    def documents(self) -> Desk:
-        """The tenant's collections."""
-        return self.outside.pages.desk(self.grant, self.scope, self.web, self.progress, self.deadline)
-
-    async def workspace(self) -> Workspace:
-        """The commit of the run's repository, to change; what is made on the way is removed when the call is over."""
-        source = self._repo_source()
-        stack = AsyncExitStack()
-        granted = source in self.scope.granted
-        opening = self.outside.repos.workspace(source, tenant=self.tenant, granted=granted)
-        workspace = await stack.enter_async_context(opening)
-        self.closers.append(stack.aclose)
-        self.origin = f"{source}@{workspace.base[:12]}"
-        return workspace
-
-    async def cluster(self) -> Cluster:
-        """The run's cluster; closed when the call is over."""
-        source = self.scope.sources.get("kubernetes", "")
-        if not source:
-            hint = "name one: --source kubernetes=kubeconfig:PATH#CONTEXT, or kubernetes=dump:DIR"
-            raise ToolFailed("no_source", "this run looks at no Kubernetes cluster", hint)
-        cluster = clusters.opened(
-            source,
-            self.cpu,
-            seconds=self.remaining(),
-            progress=self.progress,
-            bounds=Bounds(self.grant.namespaces, self.grant.cluster_objects),
-            reviews=self._reviews(source),
-        )
-        self.closers.append(cluster.close)
-        self.origin = cluster.origin
-        return cluster
-
-    def _reviews(self, source: str) -> Reviews | None:
-        """Where the caller is one whom the cluster knows, it is asked what they may read."""
-        user, groups = self.scope.subject.get("user", ""), self.scope.subject.get("groups", ())
-        if not self.outside.reviewing or not user:
-            return None
-        return Reviews(Subject(user, tuple(groups)), source, self.outside.answers)
-
-    async def metrics(self) -> MetricsStore:
-        """The run's Prometheus; closed when the call is over."""
-        source = self.scope.sources.get("prometheus", "")
-        if not source:
-            raise ToolFailed("no_source", "this run looks at no Prometheus", "name one: --source prometheus=URL")
-        store = Prometheus(source, self.outside.pages.operators(source, self.scope, self.grant), self.grant.labels)
-        self.closers.append(store.close)
-        self.origin = source
-        return store
-
-    async def close(self) -> None:
-        """Close what was opened for this call alone."""
-        while self.closers:
-            await self.closers.pop()()
-
-    async def stored(self, digest: str) -> str:
-        """The text of a stored value; raises NotFound."""
-        text = await self.outside.evidence.text(self.tenant, digest)
-        if text is None:
-            raise NotFound("no_evidence", f"nothing is stored under {digest[:12]}")
-        return text
-
-    def remaining(self) -> float:
-        """Seconds until the deadline."""
-        return self.deadline - time.monotonic()
 
 
 class ToolCalls:
@@ -338,15 +172,21 @@ class ToolCalls:
         return None if verdict.allowed else _denied(place.ask.kind, verdict)
 
     async def _make(self, tool: Tool, place: Place, scope: Scope, standing: Standing | None, grant: Grant) -> None:
+        async with self.slots[tool.name]:  # before it is begun: a call that queues does not use up its deadline
+            await self._made(tool, place, scope, standing, grant)
+
+    async def _made(self, tool: Tool, place: Place, scope: Scope, standing: Standing | None, grant: Grant) -> None:
         reserve = Cost(bytes=tool.bytes * STORED_AT_MOST)
         effect = tool.effect == "write"
+        # from before it is written down: others look for an effect's outcome when the time written down is over
+        deadline = time.monotonic() + tool.seconds
         attempt = await self.journal.begin(place, before=standing, effect=effect, seconds=tool.seconds, reserve=reserve)
         if attempt is None:
             return  # somebody else was faster
         started = time.monotonic()
         doubtful = effect and standing is not None and standing.state == "intended"
         reporter = _Reporter(self.journal, place, attempt)
-        context = CallContext(place.tenant, place.fact, scope, self.outside, started + tool.seconds, reporter.progress)
+        context = CallContext(place.tenant, place.fact, scope, self.outside, deadline, reporter.progress)
         context.allows, context.grant = allowing(self.policies.values(), grant, tool.name), grant
         with span(f"execute_tool {tool.name}", "execute_tool", {"gen_ai.tool.name": tool.name}) as trace:
             try:
@@ -379,15 +219,23 @@ class ToolCalls:
         """The result and its evidence. Raises OutcomeUnknown where nobody can say whether an effect happened."""
         arguments = tool.arguments.model_validate(place.ask.arguments)
         values = {name: getattr(arguments, name) for name in type(arguments).model_fields}
-        if doubtful and tool.probe is not None:
-            found = await _probed(tool, context, values)
+        if doubtful and not (tool.repeatable and tool.probe is None):
+            found = await _probed(tool, context, values, "was begun and never answered")
             if found is not None:
                 return result_of(tool.returns.dump_python(found, mode="json"), tool.bytes, context.origin)
-        elif doubtful and not tool.repeatable:
-            raise OutcomeUnknown(f"{tool.name} was begun and never answered; look whether it happened: {tool.summary}")
         since = datetime.now(UTC)
         try:
-            value = await self._within_limits(tool, context, values)
+            breaker = self._breaker(tool.name, context)
+            breaker.check()
+            try:
+                value = await _within_limits(tool, context, values, breaker)
+            except (Unavailable, ToolFailed) as error:
+                if tool.effect == "read" or error.code in OUTAGES or not _may_have_happened(error):
+                    raise
+                context.deadline = time.monotonic() + tool.seconds  # for the look alone
+                value = await _probed(tool, context, values, error.message)
+                if value is None:
+                    raise
         except GroundswellError as error:
             if error.code in OUTAGES:
                 raise  # no answer of the tool: the call stays intended, and its worker asks again
@@ -405,44 +253,51 @@ class ToolCalls:
             self.breakers.popitem(last=False)
         return breaker
 
-    async def _within_limits(self, tool: Tool, context: CallContext, values: dict[str, Any]) -> Any:
-        breaker = self._breaker(tool.name, context)
-        breaker.check()
-        async with self.slots[tool.name]:
-            try:
-                async with asyncio.timeout(context.remaining()):
-                    async for attempt in stamina.retry_context(
-                        on=Unavailable, attempts=1 + tool.retries, wait_initial=0.1, wait_max=2.0, wait_jitter=0.2
-                    ):
-                        with attempt:
-                            value = await tool.function(context, **values)
-                            breaker.succeeded()
-                            return value
-            except TimeoutError as error:
-                breaker.failed()
-                message = f"{tool.name} did not finish within {tool.seconds:g} s"
-                raise Unavailable("tool_deadline", message, "ask for less at once") from error
-            except Unavailable as error:
-                if error.code not in OUTAGES:
-                    breaker.failed()
-                raise
-            except GroundswellError:
-                breaker.succeeded()  # it answers: that it says no is no failure
-                raise
-            except Exception as error:  # an extension's code; recorded, and the run goes on without it
-                failed_extension("tool", tool.name, error)
-                message = f"{tool.name} failed: {type(error).__name__}"
-                raise ToolFailed("tool_crashed", message, "the platform's log has the traceback") from error
-        raise AssertionError
+
+async def _within_limits(tool: Tool, context: CallContext, values: dict[str, Any], breaker: Breaker) -> Any:
+    try:
+        async with asyncio.timeout(context.remaining()):
+            if context.remaining() <= 0:  # the timeout itself bites only where the tool waits for something
+                raise TimeoutError
+            async for attempt in stamina.retry_context(
+                on=Unavailable, attempts=1 + tool.retries, wait_initial=0.1, wait_max=2.0, wait_jitter=0.2
+            ):
+                with attempt:
+                    value = await tool.function(context, **values)
+                    breaker.succeeded()
+                    return value
+    except TimeoutError as error:
+        breaker.failed()
+        message = f"{tool.name} did not finish within {tool.seconds:g} s"
+        raise Unavailable("tool_deadline", message, "ask for less at once") from error
+    except Unavailable as error:
+        if error.code not in OUTAGES:
+            breaker.failed()
+        raise
+    except GroundswellError:
+        breaker.succeeded()  # it answers: that it says no is no failure
+        raise
+    except Exception as error:  # an extension's code; recorded, and the run goes on without it
+        failed_extension("tool", tool.name, error)
+        message = f"{tool.name} failed: {type(error).__name__}"
+        raise ToolFailed("tool_crashed", message, "the platform's log has the traceback") from error
+    raise AssertionError
+
+
+def _may_have_happened(error: GroundswellError) -> bool:
+    """Whether an effect may have happened although it ended so: a tool that says no has not acted."""
+    return isinstance(error, Unavailable) or error.code == "tool_crashed"
 
 
 class OutcomeUnknown(Exception):
     """Nobody can say whether an effect happened; the text says what to look at."""
 
 
-async def _probed(tool: Tool, context: CallContext, values: dict[str, Any]) -> Any:
-    """What an effect's probe finds: its value, or None where it did not happen."""
-    assert tool.probe is not None
+async def _probed(tool: Tool, context: CallContext, values: dict[str, Any], why: str) -> Any:
+    """What an effect's probe finds: its value, or None where it did not happen. Raises OutcomeUnknown."""
+    told = why if why.startswith(tool.name) else f"{tool.name} {why}"
+    if tool.probe is None:
+        raise OutcomeUnknown(f"{told}; look whether it happened: {tool.summary}")
     try:
         async with asyncio.timeout(max(context.remaining(), 0.0)):
             return await tool.probe(context, values)
@@ -451,12 +306,10 @@ async def _probed(tool: Tool, context: CallContext, values: dict[str, Any]) -> A
             raise
         raise OutcomeUnknown(error.message) from error
     except TimeoutError as error:
-        message = f"{tool.name} was begun and never answered, and looking for what it did took too long"
-        raise OutcomeUnknown(message) from error
+        raise OutcomeUnknown(f"{told}, and looking for what it did took too long") from error
     except Exception as error:  # an extension's code; recorded, and a person decides
         failed_extension("tool", tool.name, error)
-        message = f"{tool.name} was begun and never answered, and looking for what it did failed"
-        raise OutcomeUnknown(f"{message}: {type(error).__name__}") from error
+        raise OutcomeUnknown(f"{told}, and looking for what it did failed: {type(error).__name__}") from error
 
 
 def _not_approved(place: Place, standing: Standing) -> ToolResult | None:

@@ -13,11 +13,12 @@ from groundswell.core.policy import Grant
 from groundswell.core.records import Answered, Ask
 from groundswell.runtime import discovery
 from groundswell.runtime.base import Base
+from groundswell.runtime.call_context import Outside
 from groundswell.runtime.grants import grant_for, is_unbounded
 from groundswell.runtime.keys import RunToken
 from groundswell.runtime.outside import outside
 from groundswell.runtime.service import RunCaller, Service, opened_of
-from groundswell.runtime.tool_calls import Outside, ToolCalls
+from groundswell.runtime.tool_calls import ToolCalls
 
 routes = APIRouter(tags=["internal"])
 
