@@ -6,6 +6,7 @@ same turn: an InvalidStateError of nobody's in the log. Its stream over a transp
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Iterable
 from typing import Any
 
@@ -42,7 +43,8 @@ class UnixSockets(httpcore2.AsyncNetworkBackend):
 
 def unix_transport(path: str, limits: httpx2.Limits) -> httpx2.AsyncHTTPTransport:
     """Requests go to the service behind a path, whatever their address says."""
-    transport = httpx2.AsyncHTTPTransport(trust_env=False)
+    # no TLS goes over such a path: the default context would read the machine's certificates, for each of them
+    transport = httpx2.AsyncHTTPTransport(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), trust_env=False)
     # a private attribute: `test_a_wait_given_up_as_its_answer_comes_is_no_error` sees to it that it stays one
     transport._pool = httpcore2.AsyncConnectionPool(  # pyright: ignore[reportPrivateUsage]
         uds=path,

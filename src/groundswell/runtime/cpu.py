@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor
 from concurrent.futures import TimeoutError as Expired
 from typing import Any
@@ -24,6 +24,8 @@ class CpuWorkers:
     ) -> None:
         self.processes, self.idle_seconds, self.start_seconds = processes, idle_seconds, start_seconds
         self.pool: ProcessPool | None = None
+        self.starting: asyncio.Task[bool] | None = None
+        self.asked = 0
         self.work: set[ProcessFuture[Any]] = set()
         self.idle: asyncio.TimerHandle | None = None
 
@@ -31,29 +33,37 @@ class CpuWorkers:
         """`function(*arguments)` in another process; raises what it raises, Unavailable when its time is up."""
         if self.idle:
             self.idle.cancel()
-        self.pool = self.pool or ProcessPool(self.processes, context=context(), initializer=_quiet)
-        future = self.pool.schedule(function, args=list(arguments), timeout=max(seconds, 0.01))
+        self.asked += 1
+        try:
+            return await self._run(function, arguments, seconds)
+        finally:
+            self.asked -= 1
+            if not self.asked:
+                self.idle = asyncio.get_running_loop().call_later(self.idle_seconds, self._stop)
+
+    async def _run(self, function: Callable[..., Any], arguments: Sequence[Any], seconds: float) -> Any:
+        name = function.__name__
+        try:
+            pool = await self._started()
+            future = pool.schedule(function, args=list(arguments), timeout=max(seconds, 0.01))
+        except (OSError, EOFError, RuntimeError) as error:
+            raise self._gone(name) from error
         self.work.add(future)
         try:
-            try:
-                return await self._begun(future)
-            except (Expired, TimeoutError) as error:
-                message = f"{function.__name__} took longer than {seconds:.1f} s and was stopped"
-                raise Unavailable("cpu_deadline", message, "ask for less at once") from error
-            except ProcessExpired as error:
-                message = f"the process of {function.__name__} died (exit code {error.exitcode})"
-                raise Unavailable("cpu_died", message, "it may have used too much memory; ask for less") from error
-            except BrokenExecutor as error:
-                self.pool = None  # the next piece of work gets a new one
-                message = f"the processes for {function.__name__} are gone"
-                raise Unavailable("cpu_died", message, "ask again") from error
-            except asyncio.CancelledError:
-                future.cancel()  # kills it
-                raise
+            return await self._begun(future)
+        except (Expired, TimeoutError) as error:
+            message = f"{name} took longer than {seconds:.1f} s and was stopped"
+            raise Unavailable("cpu_deadline", message, "ask for less at once") from error
+        except ProcessExpired as error:
+            message = f"the process of {name} died (exit code {error.exitcode})"
+            raise Unavailable("cpu_died", message, "it may have used too much memory; ask for less") from error
+        except BrokenExecutor as error:
+            raise self._gone(name) from error
+        except asyncio.CancelledError:
+            future.cancel()  # kills it
+            raise
         finally:
             self.work.discard(future)
-            if not self.work:
-                self.idle = asyncio.get_running_loop().call_later(self.idle_seconds, self._stop)
 
     async def close(self) -> None:
         """Stop all at once."""
@@ -61,8 +71,21 @@ class CpuWorkers:
             self.idle.cancel()
         if self.pool is not None:
             pool, self.pool = self.pool, None
-            pool.stop()
-            await asyncio.to_thread(pool.join, 5)
+            await asyncio.to_thread(_ended, pool)
+
+    async def _started(self) -> ProcessPool:
+        """The pool, which has begun. A thread waits for its first processes: that takes seconds on a busy machine."""
+        if self.pool is None:
+            pool = self.pool = ProcessPool(self.processes, context=context(), initializer=_quiet)
+            self.starting = asyncio.create_task(asyncio.to_thread(lambda: pool.active))
+        pool, starting = self.pool, self.starting
+        assert starting is not None
+        await asyncio.shield(starting)
+        return pool
+
+    def _gone(self, name: str) -> Unavailable:
+        self.pool = None  # the next piece of work gets a new one
+        return Unavailable("cpu_died", f"the processes for {name} are gone", "ask again")
 
     async def _begun(self, future: ProcessFuture[Any]) -> Any:
         """Its value; where no process could begin with it in time, the pool is given up."""
@@ -76,9 +99,14 @@ class CpuWorkers:
         return await waited
 
     def _stop(self) -> None:
-        if not self.work and self.pool is not None:
+        if not self.asked and self.pool is not None:
             self.pool.close()
             self.pool = None
+
+
+def _ended(pool: ProcessPool) -> None:
+    pool.stop()  # waits for one that is still starting
+    pool.join(5)
 
 
 def _quiet() -> None:
