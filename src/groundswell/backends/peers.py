@@ -9,7 +9,8 @@ import httpx2
 from groundswell.backends.unix_sockets import unix_transport
 from groundswell.core.errors import Unavailable, from_problem
 
-CONNECTIONS = 128
+CONNECTIONS = 1000  # each reader of a run's events holds one
+POOL_SECONDS = 5.0  # to wait for one that is free
 
 
 class Peer:
@@ -22,7 +23,7 @@ class Peer:
         self.client = httpx2.AsyncClient(
             transport=unix_transport(socket, limits) if socket else httpx2.AsyncHTTPTransport(limits=limits),
             base_url=f"http://{name}" if socket else url,
-            timeout=httpx2.Timeout(None, connect=5.0),
+            timeout=httpx2.Timeout(None, connect=5.0, pool=POOL_SECONDS),
             trust_env=False,
         )
 

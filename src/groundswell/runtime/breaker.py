@@ -18,11 +18,15 @@ class Breaker:
     in_a_row: int = 0
     open_until: float = 0.0
 
+    @property
+    def left(self) -> float:
+        """For how many seconds it stays open; to look takes nobody's turn to try."""
+        return max(0.0, self.open_until - self.clock())
+
     def check(self) -> None:
         """Raises Unavailable while it is open."""
-        left = self.open_until - self.clock()
-        if left > 0:
-            message = f"{self.name} failed {self.in_a_row} times in a row and rests for {left:.0f} s"
+        if self.left:
+            message = f"{self.name} failed {self.in_a_row} times in a row and rests for {self.left:.0f} s"
             raise Unavailable("breaker_open", message, "groundswell doctor says what is wrong with it")
         if self.in_a_row >= self.failures:
             self.open_until = self.clock() + self.seconds  # one call tries; the others rest on

@@ -123,13 +123,12 @@ class ModelCalls:
         return list(await asyncio.gather(*(self._view(serving) for serving in self.models.values())))
 
     async def _view(self, serving: Serving) -> ModelView:
-        resting = False
-        try:
-            serving.breaker.check()
-            await serving.model.ready()
-        except GroundswellError as error:
-            resting = True
-            if error.code != "breaker_open":
+        resting = serving.breaker.left > 0
+        if not resting:
+            try:
+                await serving.model.ready()
+            except GroundswellError:
+                resting = True
                 serving.breaker.failed()
         return ModelView(
             role=serving.role,

@@ -2,6 +2,7 @@ import psycopg
 import pytest
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
+from groundswell.backends.databases import migrations
 from groundswell.backends.databases.embedded import ROLE
 from groundswell.backends.databases.migrations import known, migrate
 from groundswell.core.errors import ConfigError, Unavailable
@@ -89,6 +90,24 @@ async def test_each_migration_runs_on_the_one_before_with_data_in_it(postgres: s
             f"run_{number}",
         )
     assert len(await rows(url, "SELECT id FROM groundswell.runs")) == len(numbers)
+
+
+async def test_a_migration_that_is_killed_before_the_roles_are_set_is_made_again_with_them(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+):
+    async def killed(connection: object) -> None:
+        raise KeyboardInterrupt
+
+    root = postgres.replace("{role}", ROLE).replace("{name}", "postgres")
+    await rows(root, "CREATE DATABASE cut_off")
+    url = postgres.replace("{role}", ROLE).replace("{name}", "cut_off")
+    with monkeypatch.context() as patch:  # it ends there
+        patch.setattr(migrations, "_roles", killed)
+        with pytest.raises(KeyboardInterrupt):
+            await migrate(url)
+    await migrate(url)
+    may = "SELECT has_table_privilege('groundswell_router', 'groundswell.runs', 'INSERT')"
+    assert await rows(url, may) == [(True,)]
 
 
 @pytest.mark.parametrize(

@@ -87,3 +87,9 @@ def test_a_group_of_our_own_stands_above_the_one_for_all() -> None:
     )
     assert rules.allows("https://h.example/yes")
     assert rules.delay == 3.0
+
+
+def test_a_site_cannot_write_a_rule_that_takes_long() -> None:
+    rules = parsed(f"User-agent: *\nDisallow: /{'*a' * 30}b\nDisallow: /{'*a' * 30}$\n", "groundswell")
+    assert rules.allows(f"https://h.example/{'a' * 20_000}c")
+    assert not rules.allows(f"https://h.example/{'a' * 20_000}")

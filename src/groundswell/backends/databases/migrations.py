@@ -58,7 +58,7 @@ async def _migrate(connection: psycopg.AsyncConnection[Any], migrations: list[Mi
     try:
         applied = await _applied(connection)
         _refuse_what_is_not_ours(applied, migrations)
-        due = [m for m in migrations if m.number not in applied]
+        due, newest = [m for m in migrations if m.number not in applied], known()[-1].number
         for migration in due:
             async with connection.transaction():
                 await connection.execute("SET LOCAL search_path = groundswell, langgraph")
@@ -67,8 +67,8 @@ async def _migrate(connection: psycopg.AsyncConnection[Any], migrations: list[Mi
                     "INSERT INTO schema_migrations (number, name, digest) VALUES (%s, %s, %s)",
                     (migration.number, migration.name, migration.digest),
                 )
-        if due and len(migrations) == len(known()):  # the roles are those of this release's schema
-            await _roles(connection)
+                if migration.number == newest:  # with it or not at all: what is applied is not looked at again
+                    await _roles(connection)
         return due
     finally:
         await connection.execute("SELECT pg_advisory_unlock(%s)", (LOCK,))
@@ -101,12 +101,10 @@ def _refuse_what_is_not_ours(applied: dict[int, tuple[str, str]], migrations: li
 
 
 async def _roles(connection: psycopg.AsyncConnection[Any]) -> None:
-    """Roles and grants, where we may make them; elsewhere every service logs in as the URL says."""
+    """The roles and grants of this release, where we may make them; elsewhere every service logs in as the URL says."""
     row = await (
         await connection.execute("SELECT rolcreaterole OR rolsuper FROM pg_roles WHERE rolname = current_user")
     ).fetchone()
     if row and row[0]:
         sql = resources.files("groundswell.backends.databases").joinpath("roles.sql").read_text(encoding="utf-8")
-        async with connection.transaction():
-            await connection.execute("SET LOCAL search_path = groundswell, langgraph")
-            await connection.execute(sql.encode())
+        await connection.execute(sql.encode())

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from urllib.parse import urlsplit
 
 _LINE = re.compile(r"\s*([A-Za-z-]+)\s*:\s*([^#]*)")
@@ -19,7 +18,7 @@ class Robots:
         """Whether an address may be read."""
         parts = urlsplit(url)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        fitting = [(len(pattern), allowed) for pattern, allowed in self.rules if _pattern(pattern).match(path)]
+        fitting = [(len(pattern), allowed) for pattern, allowed in self.rules if _fits(pattern, path)]
         return max(fitting, default=(0, True))[1]
 
 
@@ -54,10 +53,24 @@ def parsed(text: str, product: str) -> Robots:
     return Robots(tuple(groups.get(ours, ())), delays.get(ours, 0.0))
 
 
-@lru_cache(4096)
-def _pattern(pattern: str) -> re.Pattern[str]:
-    body = ".*".join(re.escape(part) for part in pattern.removesuffix("$").split("*"))
-    return re.compile(body + ("$" if pattern.endswith("$") else ""))
+def _fits(pattern: str, path: str) -> bool:
+    """Whether a path begins as a pattern says: `*` stands for anything, a final `$` for the end.
+
+    Each part is looked for once, where it first can stand: a site cannot write a rule that takes long.
+    """
+    first, *parts = (pattern.removesuffix("$") if pattern.endswith("$") else f"{pattern}*").split("*")
+    if not parts:
+        return path == first
+    last = parts.pop()
+    at, end = len(first), len(path) - len(last)
+    if not path.startswith(first) or not path.endswith(last):
+        return False
+    for part in parts:
+        at = path.find(part, at, end)
+        if at < 0:
+            return False
+        at += len(part)
+    return at <= end
 
 
 def _seconds(value: str) -> float:
