@@ -136,6 +136,16 @@ async def test_a_running_run_can_be_cancelled_and_says_so(http: httpx2.AsyncClie
     assert problem(await http.post(f"/v1/runs/{made['id']}/cancel")) == (409, "run_ended")
 
 
+@pytest.mark.parametrize("said", trial.UNSTORABLE)
+async def test_an_answer_that_cannot_be_stored_ends_its_run_and_is_not_made_for_ever(
+    http: httpx2.AsyncClient, said: str
+):
+    async with asyncio.timeout(5):
+        run = await finished(http, {"input": said, "agent": "garbler"})
+    assert (run["status"], run["epoch"]) == ("failed", 1)
+    assert run["error"]["code"] in ("bad_value", "agent_crashed")
+
+
 async def test_runs_of_a_thread_follow_one_another(http: httpx2.AsyncClient):
     body = {"input": "first", "agent": "trial", "thread": "busy"}
     first, second = [(await http.post("/v1/runs", json=body)).json() for _ in range(2)]

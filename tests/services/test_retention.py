@@ -294,3 +294,20 @@ async def test_kill_9_after_any_statement_leaves_all_or_nothing(
 def test_the_names_of_settings_are_those_of_parts():
     names = {name.partition("_")[0] for name in Retention.model_fields}
     assert set(PARTS) <= names
+
+
+async def test_a_worker_that_was_killed_is_forgotten_and_one_that_is_late_is_not(platform: Running, db: Rows) -> None:
+    for name, age in (("killed", "2 days"), ("late", "1 hour")):
+        await db.execute("INSERT INTO workers VALUES (%s, clock_timestamp() - %s::interval)", (name, age))
+    database = platform.base.database("router")
+    await database.open()
+    pruning = asyncio.create_task(Pruner(RetentionStore(database), Retention(every_seconds=0.01)).serve())
+    try:
+        async with asyncio.timeout(5):
+            while await rows(db, "SELECT FROM workers WHERE id = 'killed'"):  # noqa: ASYNC110 - it is another process'
+                await asyncio.sleep(0.01)
+    finally:
+        pruning.cancel()
+        await asyncio.gather(pruning, return_exceptions=True)
+        await database.close()
+    assert len(await rows(db, "DELETE FROM workers WHERE id = 'late' RETURNING id")) == 1

@@ -225,6 +225,27 @@ broken = Agent(
 )
 
 
+UNSTORABLE: dict[str, dict[str, Any]] = {
+    "a zero byte": {"text": "\0"},
+    "half a character": {"text": "\ud83d"},
+    "no number": {"ranked": [{"source": "x", "score": float("nan")}]},
+}
+
+
+async def garble(state: State) -> Update:
+    """Says what cannot be stored."""
+    return {"answer": UNSTORABLE[state["question"]]}
+
+
+garbler = Agent(
+    name="garbler",
+    description="An agent whose answer cannot be stored.",
+    intents=("garble",),
+    tools=frozenset(),
+    graph=StateGraph(State, context_schema=RunContext).add_node(garble).add_edge(START, "garble"),
+)
+
+
 async def spin(state: State, runtime: Runtime[RunContext]) -> Update:
     """Never ends by itself."""
     rounds = state.get("rounds", 0)

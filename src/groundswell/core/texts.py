@@ -5,8 +5,11 @@ from typing import Any
 
 def storable(text: str) -> str:
     """The text with something else in place of zero bytes and of lone surrogates."""
-    if "\0" in text:
-        text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return valid(text.replace("\0", "\N{REPLACEMENT CHARACTER}"))
+
+
+def valid(text: str) -> str:
+    """The text with something else in place of lone surrogates, which no UTF-8 has."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 

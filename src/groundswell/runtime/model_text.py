@@ -47,10 +47,11 @@ class Teller:
         await self._store(last=True)
 
     async def _later(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.full.wait(), COALESCE_SECONDS)
-        self.full.clear()
-        await self._store()
+        while self.size:  # more may come while some is stored
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.full.wait(), COALESCE_SECONDS)
+            self.full.clear()
+            await self._store()
 
     async def _store(self, *, last: bool = False) -> None:
         said = "".join(self.texts), "".join(self.reasonings)

@@ -40,6 +40,7 @@ class Pruner:
         while True:
             await asyncio.sleep(self.settings.every_seconds)
             try:
+                await self.store.forget_workers()
                 done = await self.prune()
                 if done != Pruning():
                     telemetry.log.info("retention.pruned", **done.model_dump(exclude_defaults=True))

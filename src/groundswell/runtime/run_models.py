@@ -3,13 +3,12 @@
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from groundswell.backends.peers import Peer
 from groundswell.core.context import Note
-from groundswell.core.errors import Invalid, Unauthenticated, Unavailable
+from groundswell.core.errors import Invalid, Unavailable
 from groundswell.core.records import ChatReply, ChatRequest, ModelView, Role, ToolResult
-from groundswell.runtime.keys import RENEWED
 from groundswell.runtime.model_calls import KIND
 
 VIEWS = "models"  # the note
@@ -21,12 +20,8 @@ Ask = Callable[[str, dict[str, object], dict[str, object]], Awaitable[ToolResult
 class Token(Protocol):
     """A run's token."""
 
-    async def headers(self) -> dict[str, str]:
-        """The authorisation of a request."""
-        ...
-
-    def spoiled(self) -> None:
-        """It was refused: the next one is new."""
+    async def post(self, peer: Peer, path: str, body: Any) -> Any:
+        """What a service answers to it."""
         ...
 
 
@@ -43,21 +38,12 @@ class RunModels:
     async def views(self) -> Sequence[ModelView]:
         """The roles that have a model. They are noted: what a run does depends on them."""
         try:
-            found = await self._listed()
+            found = await self.token.post(self.peer, "/internal/models", {})
         except Unavailable:
             return ()
         if found:
             self.note(VIEWS, roles=found)
         return [ModelView.model_validate(view) for view in found]
-
-    async def _listed(self) -> list[dict[str, object]]:
-        try:
-            return await self.peer.post("/internal/models", {}, await self.token.headers())
-        except Unauthenticated as error:  # a machine that slept has a token whose time is over; or its key is no more
-            if error.code not in RENEWED:
-                raise
-            self.token.spoiled()
-            return await self.peer.post("/internal/models", {}, await self.token.headers())
 
     async def chat(self, role: Role, request: ChatRequest) -> ChatReply:
         """One turn; what is not `ok` raises."""

@@ -5,7 +5,7 @@ import contextlib
 import itertools
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -24,7 +24,7 @@ from groundswell.backends.databases.saver import RunSaver, Supersteps
 from groundswell.backends.peers import Peer
 from groundswell.core.agent import Agent
 from groundswell.core.context import RunContext
-from groundswell.core.errors import Conflict, GroundswellError, NotFound, Unavailable
+from groundswell.core.errors import Conflict, GroundswellError, Invalid, NotFound, Unauthenticated, Unavailable
 from groundswell.core.records import Answer, Answered, Ask, Evidence, Run, ToolResult, ToolSpec, Turn
 from groundswell.core.records.events import Answered as Ending
 from groundswell.core.settings import PolicyFile
@@ -71,9 +71,24 @@ class Token:
                 self.renew_at = time.monotonic() + reply["seconds"] * RENEW_BEFORE
         return {"Authorization": f"Bearer {self.text}"}
 
-    def spoiled(self) -> None:
-        """A service refused it: get another one."""
-        self.renew_at = 0.0
+    async def post(self, peer: Peer, path: str, body: Any) -> Any:
+        """What a service answers; a token that it refuses for its time or its key gives way to a new one.
+
+        Raises EpochOver, also where the service says so.
+        """
+        for refused in itertools.count(1):
+            try:
+                return await peer.post(path, body, await self.headers() | telemetry.headers())
+            except Unauthenticated as error:
+                if error.code not in RENEWED or refused > REFUSED_TOKENS:
+                    raise
+                self.renew_at = 0.0
+                await asyncio.sleep(ASK_AGAIN[0])
+            except Conflict as error:
+                if error.code == "epoch_over":
+                    raise EpochOver(self.run.id) from error
+                raise
+        raise AssertionError
 
 
 @dataclass
@@ -144,9 +159,10 @@ class Work:
         n = next(execution.made[kind if effect else (kind, digest)])
         if self.lease.epoch > 1:  # this may be a step that ran before: its replies need no asking
             execution.stored = execution.stored or asyncio.create_task(
-                self.journal.replies(self.run.tenant, self.run.id, info.task_id)
+                patiently(lambda: self.journal.replies(self.run.tenant, self.run.id, info.task_id))
             )
-            if (known := (await execution.stored).get((kind, digest, n))) is not None:
+            # shared by all calls of this node: one that is given up must not take it from the others
+            if (known := (await asyncio.shield(execution.stored)).get((kind, digest, n))) is not None:
                 return known
         ask = Ask(
             task=info.task_id,
@@ -165,23 +181,7 @@ class Work:
 
     async def _asked(self, peer: Peer, path: str, ask: Ask) -> Answered:
         body = ask.model_dump()
-        pauses = itertools.chain(ASK_AGAIN, itertools.repeat(ASK_AGAIN[-1]))
-        refused = 0
-        for pause in pauses:
-            try:
-                headers = await self.token.headers()
-                return Answered.model_validate(await peer.post(path, body, headers | telemetry.headers()))
-            except Unavailable:  # it went away, or its database did: ask again, under the same key
-                await asyncio.sleep(pause)
-            except GroundswellError as error:
-                if error.code == "epoch_over":
-                    raise EpochOver(self.run.id) from error
-                refused += error.code in RENEWED
-                if error.code not in RENEWED or refused > REFUSED_TOKENS:
-                    raise
-                self.token.spoiled()
-                await asyncio.sleep(pause)
-        raise AssertionError
+        return Answered.model_validate(await patiently(lambda: self.token.post(peer, path, body)))
 
     def _begun(self) -> ExecutionInfo:
         """The execution under way; what a failed try of the same node stated is forgotten."""
@@ -191,6 +191,16 @@ class Work:
             self.saver.forget(info.task_id)
             self.executions[execution_of(info)] = Execution()
         return info
+
+
+async def patiently(act: Callable[[], Awaitable[T]]) -> T:
+    """What an act comes to; where what it needs is away, or its database is, it is tried again and again."""
+    for pause in itertools.chain(ASK_AGAIN, itertools.repeat(ASK_AGAIN[-1])):
+        try:
+            return await act()
+        except Unavailable:
+            await asyncio.sleep(pause)
+    raise AssertionError
 
 
 def execution_of(info: ExecutionInfo) -> tuple[str, int, float | None]:
@@ -392,8 +402,12 @@ class Worker:
     async def _end(self, lease: Lease, ending: Ending | None) -> None:
         if ending is None:
             await self.leases.park(lease.run)
-        else:
+            return
+        try:
             await self.leases.end(lease.run, ending)
+        except (Invalid, ValueError) as error:  # an answer that cannot be stored must not be made for ever
+            telemetry.failed_extension("agent", lease.run.agent, error)
+            await self.leases.end(lease.run, ending_by(error, lease.run))
 
 
 def said_before(run: Run) -> list[Turn]:

@@ -61,6 +61,17 @@ async def room(database_url: str, tmp_path: Path) -> AsyncIterator[Room]:
     await database.close()
 
 
+async def test_a_collection_whose_passages_were_dropped_is_filled_from_its_unchanged_pages(room: Room) -> None:
+    """As one is left by a removal, or by a change of its embedding, that was killed between its two stores."""
+    desk = room.desk()
+    await desk.fill("docs")
+    await room.vectors.drop("local", "docs-docs")
+    filled = await desk.fill("docs")
+    assert (filled.added, filled.unchanged) == (3, 0)
+    (best, *_) = await desk.search("genoa foresail", collections=["docs"])
+    assert "genoa" in best.excerpt.text
+
+
 async def test_a_folder_is_found_again_with_file_and_lines(room: Room) -> None:
     filled = await room.desk().fill("notes")
     assert (filled.pages, filled.added, filled.skipped) == (3, 3, {".png files": 1})

@@ -1,6 +1,7 @@
 """A repository may be hostile: nothing it says is run, and nothing outside it is read."""
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from tests.backends.repos.conftest import git as run_git
 from tests.backends.repos.conftest import make_repository, write
 
 from groundswell.backends.repos import git
+from groundswell.backends.repos.source import open_tree
 from groundswell.backends.repos.trees import WorkTreeReader, checked_path
 from groundswell.core.errors import LimitReached, NotFound, ToolFailed
 
@@ -147,3 +149,22 @@ async def test_git_that_is_watched_stops_when_the_watcher_says_so() -> None:
     with pytest.raises(LimitReached) as stopped:
         await git.run(["sleep", "60"], git.environment(), seconds=10, watch=lambda: "too large")
     assert stopped.value.code == "git_size"
+
+
+async def test_a_file_that_is_far_larger_unpacked_is_not_unpacked_into_memory(tmp_path: Path) -> None:
+    bare = tmp_path / "packed.git"
+    bare.mkdir()
+    run_git(bare, "init", "-q", "--bare")
+    blob = run_git(bare, "hash-object", "-w", "--stdin", given="0" * (64 << 20))
+    tree = run_git(bare, "mktree", given=f"100644 blob {blob}\tzeros.txt\n")
+    (bare / "HEAD").write_text(run_git(bare, "commit-tree", tree, "-m", "x"))
+    opened = await open_tree(f"path:{bare}", tmp_path)
+    (entry,) = (await opened.files()).entries
+    tracemalloc.start()
+    try:
+        data = opened.read(entry, 4096)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert data == b"0" * 4096
+    assert most < 1 << 20

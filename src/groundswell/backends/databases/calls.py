@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -81,6 +82,7 @@ SEEN = "seen_by_a_person"  # of a result that has no value
 CHANGED = "its arguments have changed since"
 KEY = "run = %s AND task = %s AND kind = %s AND request_digest = %s AND n = %s"
 RESERVED = ("tool_calls", "tokens", "money", "bytes")
+ONE_EFFECT = "calls_effect"  # the index: at one place of a run there is one effect
 
 
 class Journal:
@@ -116,7 +118,7 @@ class Journal:
         started = CallStarted(call=place.fact, tool=ask.kind, attempt=attempt, arguments=ask.arguments, ns=ns)
         facts = [Fact(key=f"{place.fact}/started/{attempt}", body=started)]
         try:
-            async with self.database.transaction() as connection:
+            async with self._stating(place, facts) as connection:
                 await append(connection, place.run, place.epoch, facts)
                 if before is None:
                     if not await self._insert(connection, place, effect, "intended", 1, seconds):
@@ -125,9 +127,10 @@ class Journal:
                     raise psycopg.Rollback
                 if before is None or before.state == "approved":  # what is only asked for has reserved nothing
                     await self._reserve(connection, place, reserve)
-                self.database.appended(place.run, place.tenant, facts)
                 return attempt
         except psycopg.errors.UniqueViolation as error:
+            if error.diag.constraint_name != ONE_EFFECT:
+                return None  # this very attempt was begun by another
             message = f"{place.ask.kind} was called here before, with other arguments"
             raise Conflict(
                 "diverged", message, "an effect keeps its place: make its calls one after another"
@@ -140,20 +143,20 @@ class Journal:
         Nothing happens where it is asked for already. Raises EpochOver.
         """
         call = place.fact
-        async with self.database.transaction() as connection:
+        facts: list[Fact] = []
+        async with self._stating(place, facts) as connection:
+            await append(connection, place.run, place.epoch, [])
             sql = "SELECT clock_timestamp() + %s * interval '1 second' AS expires"
             row = await (await connection.execute(sql, (seconds,))).fetchone()
             assert row is not None
+            if not await self._insert(connection, place, effect, "asked", 0, 0, row["expires"]):
+                raise psycopg.Rollback
             asked = Approval(
                 call=call, tool=place.ask.kind, state="asked", digest=place.request_digest, expires=row["expires"]
             )
-            facts = [Fact(key=f"{call}/asked", body=asked)]
+            facts.append(Fact(key=f"{call}/asked", body=asked))
+            facts += await self._void_others(connection, place) if effect else []
             await append(connection, place.run, place.epoch, facts)
-            if not await self._insert(connection, place, effect, "asked", 0, 0, row["expires"]):
-                raise psycopg.Rollback
-            void = await self._void_others(connection, place) if effect else []
-            await append(connection, place.run, place.epoch, void)
-            self.database.appended(place.run, place.tenant, [*facts, *void])
 
     async def _void_others(self, connection: Connection, place: Place) -> list[Fact]:
         sql = """UPDATE calls SET state = 'denied', decided_by = 'groundswell'
@@ -209,8 +212,8 @@ class Journal:
         kept = result.model_copy(update={"value": None, "digest": reply.digest})
         facts = [Fact(key=f"{place.fact}/denial", body=denial)] if denial else []
         facts.append(_finished(place, "done", 1, kept, 0, 0.0))
-        async with self.database.transaction() as connection:
-            await append(connection, place.run, place.epoch, facts)
+        async with self._stating(place, facts) as connection:
+            await append(connection, place.run, place.epoch, [])
             sql = f"UPDATE calls SET state = 'intended' WHERE {KEY} AND state = 'approved'"  # policy has changed since
             approved = (await connection.execute(sql, place.key)).rowcount
             if not approved and not await self._insert(connection, place, False, "intended", 1, 0):
@@ -222,19 +225,18 @@ class Journal:
                       WHERE {KEY}"""
             await connection.execute(sql, (Jsonb(kept.model_dump(mode="json")), reply.digest, *place.key))
             await store(connection, place.tenant, place.run, [reply])
-            self.database.appended(place.run, place.tenant, facts)
+            await append(connection, place.run, place.epoch, facts)
 
     async def doubt(self, place: Place, attempt: int, note: str, reserved: Cost) -> None:
         """Nobody can say whether an effect happened: a person must, who is told what to look at."""
         doubted = ToolResult(status="error", code="unknown_outcome", message=note)
         facts = [_finished(place, "unknown", attempt, doubted, 0, 0.0)]
-        async with self.database.transaction() as connection:
+        async with self._stating(place, facts) as connection:
             await append(connection, place.run, None, facts)
             sql = f"UPDATE calls SET state = 'unknown', note = %s WHERE {KEY} AND state = 'intended' AND attempt = %s"
             if (await connection.execute(sql, (note, *place.key, attempt))).rowcount == 0:
                 raise psycopg.Rollback
             await self._unreserve(connection, place, reserved)
-            self.database.appended(place.run, place.tenant, facts)
 
     async def believe(self, place: Place, standing: Standing) -> None:
         """A person has seen that an effect happened: the call is done, without the value it would have had."""
@@ -243,8 +245,8 @@ class Journal:
         reply = Piece(text=json.dumps(None), source=f"tool:{place.ask.kind}")
         kept = result.model_copy(update={"digest": reply.digest})
         facts = [_finished(place, "done", standing.attempt, kept, 0, 0.0)]
-        async with self.database.transaction() as connection:
-            await append(connection, place.run, place.epoch, facts)
+        async with self._stating(place, facts) as connection:
+            await append(connection, place.run, place.epoch, [])
             sql = f"""UPDATE calls SET state = 'done', result = %s, reply_digest = %s, done_at = clock_timestamp()
                       WHERE {KEY} AND state = 'unknown' AND decision = 'happened'"""
             values = (Jsonb(kept.model_dump(mode="json")), reply.digest, *place.key)
@@ -252,7 +254,7 @@ class Journal:
                 raise psycopg.Rollback
             await store(connection, place.tenant, place.run, [reply])
             await connection.execute("UPDATE runs SET tool_calls = tool_calls + 1 WHERE id = %s", (place.run,))
-            self.database.appended(place.run, place.tenant, facts)
+            await append(connection, place.run, place.epoch, facts)
 
     async def progress(self, place: Place, attempt: int, count: int, stage: str, done: int, total: int) -> None:
         """Show how far a call is. Raises EpochOver."""
@@ -268,6 +270,9 @@ class Journal:
         async with self.database.connection() as connection:  # one statement is a transaction of its own
             await append(connection, place.run, place.epoch, [fact])
         self.database.appended(place.run, place.tenant, [fact])
+
+    def _stating(self, place: Place, facts: Sequence[Fact]) -> AbstractAsyncContextManager[Connection]:
+        return self.database.stating(place.run, place.tenant, facts)
 
     async def replies(self, tenant: str, run: str, task: str) -> dict[tuple[str, str, int], ToolResult]:
         """What a task that ran before was told: (kind, request digest, n) → result."""

@@ -136,6 +136,16 @@ class Database:
         async with self.connection() as connection, connection.transaction():
             yield connection
 
+    @contextlib.asynccontextmanager
+    async def stating(self, run: str, tenant: str, facts: Sequence[Fact]) -> AsyncGenerator[Connection]:
+        """One transaction that stores facts of a run; they are told once it is committed, and only then."""
+        committed = False
+        async with self.transaction() as connection:
+            yield connection
+            committed = True  # a rollback does not come by here
+        if committed:
+            self.appended(run, tenant, facts)
+
     async def rows(self, sql: LiteralString, *values: Any) -> list[DictRow]:
         """All rows of a query."""
         async with self.connection() as connection:

@@ -96,6 +96,11 @@ class RetentionStore:
 
         return await self._patiently(deleted)
 
+    async def forget_workers(self) -> None:
+        """Delete those that have not been heard of for a day: whoever is killed says no goodbye."""
+        async with self.database.connection() as connection:
+            await connection.execute("DELETE FROM workers WHERE alive_until < clock_timestamp() - interval '1 day'")
+
     async def _patiently(self, act: Callable[[Connection], Awaitable[bool]]) -> bool:
         done = False
         async with self.database.transaction() as connection:

@@ -241,9 +241,9 @@ class Desk:
         except Conflict:
             await vectors.drop(self.tenant, shelf_of(name))
             await vectors.ensure(self.tenant, info, keywords=["page", "dense"])
-            await store.forget(self.tenant, name, list(kept))
-            kept = {}
-        if kept and known and known[0].source != self.source:
+        is_another = bool(known) and known[0].source != self.source
+        # nothing: dropped just now, or by one that was killed before it came to the rows
+        if kept and (is_another or not await vectors.count(self.tenant, shelf_of(name))):
             await vectors.delete(self.tenant, shelf_of(name), where={"page": list(kept)})
             await store.forget(self.tenant, name, list(kept))
             kept = {}

@@ -136,7 +136,7 @@ class Indexer:
     async def _read(self, tree: Tree, entries: Sequence[Entry]) -> AsyncIterator[list[ReadFile]]:
         """Batches as workers finish them; as many wait as are worked on, so that no worker waits for the store."""
         total = sum(max(entry.size, 0) for entry in entries)
-        waiting = _batches(entries, min(_BATCH_BYTES, total // (2 * self.limits.parallel) + 1))
+        waiting = batches(entries, _BATCH_FILES, min(_BATCH_BYTES, total // (2 * self.limits.parallel) + 1))
         running: set[asyncio.Task[list[ReadFile]]] = set()
         try:
             while True:
@@ -205,13 +205,14 @@ def _key(known: Mapping[str, Stored], path: str) -> str:
     return stored.key if stored is not None else ""
 
 
-def _batches(entries: Sequence[Entry], most: int) -> Iterator[list[Entry]]:
+def batches(entries: Sequence[Entry], files: int, bytes: int) -> Iterator[list[Entry]]:
+    """Entries together, until they are so many files or so large."""
     batch: list[Entry] = []
     size = 0
     for entry in entries:
         batch.append(entry)
         size += max(entry.size, 0)
-        if len(batch) >= _BATCH_FILES or size >= most:
+        if len(batch) >= files or size >= bytes:
             yield batch
             batch, size = [], 0
     if batch:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from groundswell.backends.repos import globs, matching, outlines, symbols, tracebacks
 from groundswell.backends.repos.embedding import Progress
 from groundswell.backends.repos.facts import MODULE
-from groundswell.backends.repos.indexer import BEYOND, TOO_SLOW, Indexed
+from groundswell.backends.repos.indexer import BEYOND, TOO_SLOW, Indexed, batches
 from groundswell.backends.repos.reading import decoded, is_binary, split_lines
 from groundswell.backends.repos.references import Found
 from groundswell.backends.repos.references import find as find_references
@@ -24,7 +24,7 @@ READ_LINES = 400
 _FILE_BYTES = 4 << 20
 _LINE = 1000  # characters of a line that are shown
 _GREP_SECONDS = 20.0
-_GREP_FILES = 400
+_GREP_FILES, _GREP_BYTES = 400, 16 << 20  # that one process has in its memory
 _INCOMPLETE = (BEYOND, TOO_SLOW)
 
 T = TypeVar("T")
@@ -146,11 +146,10 @@ class IndexedRepo:
         entries = [self._entries[path] for path in self._index.paths if fits(path)]
         found: list[matching.Line] = []
         deadline = time.monotonic() + _GREP_SECONDS
-        for start in range(0, len(entries), _GREP_FILES):
+        for batch in batches(entries, _GREP_FILES, _GREP_BYTES):
             seconds = deadline - time.monotonic()
             if len(found) >= limit or seconds <= 0:
                 break
-            batch = entries[start : start + _GREP_FILES]
             wanted = limit - len(found)
             found += await self._workers.run(
                 matching.grep_batch, self._tree.reader, batch, pattern, wanted, _FILE_BYTES, seconds=seconds

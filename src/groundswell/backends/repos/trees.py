@@ -184,6 +184,15 @@ class ObjectReader:
             yield entry.path, output[end + 1 : end + 1 + min(size, limit)]
             at = end + 1 + size + 1
 
+    def head(self, blob: str, limit: int) -> bytes:
+        """The first bytes of one blob, which may be far larger than memory: a repository packs zeros well."""
+        command = git.arguments("cat-file", "blob", blob)
+        with subprocess.Popen(command, env=dict(self.env), stdout=subprocess.PIPE) as process:  # noqa: S603 - the same
+            assert process.stdout is not None
+            data = process.stdout.read(limit)
+            process.kill()
+        return data
+
 
 class WorkTree:
     """A work tree: tracked files and untracked ones that are not ignored, with edits that are not committed."""
@@ -291,6 +300,8 @@ class CommitTree:
 
     def read(self, entry: Entry, limit: int) -> bytes:
         """As `Tree.read`."""
+        if entry.size > limit:
+            return self.reader.head(entry.blob, limit)
         for _, data in self.reader.read([entry], limit):
             if data is not None:
                 return data

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from groundswell.core.errors import Conflict, Invalid, NotFound
 from groundswell.core.ports import CollectionInfo, Point
+from groundswell.core.texts import valid
 
 BATCH = 200  # points in one message: some 10 ms of an engine's time
 DEEPEST = 10_000  # results of one search
@@ -54,11 +55,6 @@ def valid_id(id_: str) -> str:
     if id_ != valid(id_):
         raise Invalid("bad_id", f"{id_!r} is not valid Unicode")
     return id_
-
-
-def valid(text: str) -> str:
-    """Text without lone surrogates, which no engine takes."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def missing(collection: str) -> NotFound:

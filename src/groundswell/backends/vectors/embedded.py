@@ -27,7 +27,6 @@ from groundswell.backends.vectors.checking import (
     missing,
     same,
     storable,
-    valid,
     valid_id,
 )
 from groundswell.backends.vectors.filtering import field, wanted
@@ -37,6 +36,7 @@ from groundswell.backends.vectors.wire import floats, vectors
 from groundswell.core.errors import GroundswellError, Unavailable
 from groundswell.core.ports import CollectionInfo, Filter, Found, Point
 from groundswell.core.settings import VectorStore
+from groundswell.core.texts import valid
 
 log = logging.getLogger(__name__)
 

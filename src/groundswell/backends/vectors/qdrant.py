@@ -26,7 +26,6 @@ from groundswell.backends.vectors.checking import (
     missing,
     same,
     storable,
-    valid,
     valid_id,
 )
 from groundswell.backends.vectors.filtering import Wanted, field, tokens, wanted
@@ -37,6 +36,7 @@ from groundswell.backends.vectors.shard import DENSE, EF, PAGE, SPARSE, key
 from groundswell.core.errors import GroundswellError, Invalid, Unavailable
 from groundswell.core.ports import CollectionInfo, Filter, Found, Point
 from groundswell.core.settings import VectorStore
+from groundswell.core.texts import valid
 
 PREFIX = "groundswell"
 LONGEST = 240  # bytes of a collection's name: the server makes a folder of it
