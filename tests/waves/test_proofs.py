@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from groundswell.cli.main import app
 from groundswell.core.check import judged, measure, proved, skipped, unknown
 from groundswell.core.records import Measure, Proof, Report, Subject, WaveProofs
 from groundswell.waves.junit import document
@@ -237,3 +239,19 @@ def test_a_history_survives_a_line_that_was_cut_off(shelf: Shelf):
     with (shelf.folder / "history.jsonl").open("a") as stream:
         stream.write('{"at": "2026-')
     assert shelf.history() == entries
+
+
+def test_two_places_stand_side_by_side(tmp_path: Path):
+    """Each line with how it stands here and there, and why where it does not pass; asked of nobody."""
+    node = profile(Path(__file__).parents[2] / "deploy" / "clusters" / "single-node" / "profile.toml")
+    proofs = all_proofs() | {"database_answers": proof("database_answers", 0)}
+    there = report().model_copy(update={"profile": node, "proofs": tuple(proofs.values())})
+    for name, one in (("here", report()), ("there", there)):
+        (tmp_path / f"{name}.json").write_text(one.model_dump_json())
+    words = ["verify", "--wave", "1", "--replay", str(tmp_path / "here.json"), "--beside", str(tmp_path / "there.json")]
+    lines = CliRunner().invoke(app, words).output.splitlines()
+    assert lines[0].split() == ["laptop", node.name]
+    assert "w1.postgresql  pass  fail" in [" ".join(line.split()).replace(" ", "  ") for line in lines]
+    assert any(line.strip().startswith(f"{node.name}: ") for line in lines)
+    assert lines[-2].startswith("laptop: ")
+    assert max(map(len, lines)) <= 80

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,6 +46,10 @@ def verify(
     json_file: Annotated[str, typer.Option("--json", metavar="FILE", help="Write all of it here; - is stdout.")] = "",
     junit: Annotated[str, typer.Option(metavar="FILE", help="Write JUnit's XML here.")] = "",
     replay: Annotated[Path | None, typer.Option(metavar="FILE", help="Judge a report again; asks nobody.")] = None,
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Show another place's report, judged again, beside it; may be repeated."),
+    ] = None,
 ) -> None:
     """Prove the lines of the roadmap, wave by wave.
 
@@ -68,7 +73,12 @@ def verify(
         report = asyncio.run(_verified(here(context), ledger, waves, profile, named(sample or []), drills=drills))
         found, changed = {line.line: line for line in report.lines}, []
     _written(report, ledger, waves, json_file, junit)
-    if json_file != "-":
+    if json_file != "-" and beside:
+        others = [_read(file) for file in beside]
+        places = [(report.profile.name, found)]
+        places += [(other.profile.name, judged_again(ledger, other)[0]) for other in others]
+        side_by_side(ledger, waves, places)
+    elif json_file != "-":
         show(ledger, waves, found, {proof.check: proof for proof in report.proofs})
         for line in changed:
             aside(f"the report says otherwise about {line} than its measurements do", "bad")
@@ -189,6 +199,32 @@ def show(
     unproven = [each for each in verdicts if each.status != "pass" and not each.required]
     passed = f"{len(required) - len(missing)} of {len(required)} required lines pass"
     say(f"{passed}; {len(unproven)} more are not proven here")
+
+
+def side_by_side(
+    ledger: "Plan", waves: Sequence[int], places: Sequence[tuple[str, Mapping[str, "LineVerdict"]]]
+) -> None:
+    """Print how each line stands in several places, and why where it does not pass, in at most 80 columns."""
+    columns, line_wide = min(width() or COLUMNS, COLUMNS), max(len(line.id) for line in ledger.lines) + 2
+    wide = [max(len(name), *(len(status) for status in STYLES)) + 2 for name, _ in places]
+    head = "".join(f"{name:{cell}}" for (name, _), cell in zip(places, wide, strict=True))
+    say(f"{'':{line_wide + 2}}{head}".rstrip(), "bold")
+    for number in waves:
+        say(f"{number}  {ledger.wave(number).title}", "bold")
+        for line in ledger.of(number):
+            verdicts = [found[line.id] for _, found in places]
+            cells = [
+                styled(f"{each.status:{cell}}", STYLES[each.status]) for each, cell in zip(verdicts, wide, strict=True)
+            ]
+            say(f"  {line.id:{line_wide}}{''.join(cells)}".rstrip())
+            for name, each in zip((name for name, _ in places), verdicts, strict=True):
+                mark = "simulated" if each.simulated else ""
+                why = "; ".join(filter(None, (each.reason if each.status != "pass" else "", mark)))
+                for told in wrapped(printable(f"{name}: {why}"), columns - 4) if why else []:
+                    say(f"    {told}", "dim")
+    for name, found in places:
+        counts = Counter(found[line.id].status for number in waves for line in ledger.of(number))
+        say(f"{name}: " + ", ".join(f"{count} {status}" for status, count in counts.most_common()))
 
 
 def _rows(verdicts: Sequence["LineVerdict"], ledger: "Plan", proofs: Mapping[str, "Proof"]) -> None:
