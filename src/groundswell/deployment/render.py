@@ -6,7 +6,7 @@ from pathlib import Path
 
 from groundswell.core.errors import ConfigError
 from groundswell.core.settings import PolicyFile
-from groundswell.deployment import all_in_one, layout, profile
+from groundswell.deployment import all_in_one, argocd, layout, profile
 from groundswell.deployment.objects import RENDERED, as_yaml
 from groundswell.deployment.placement import Claim, planned
 
@@ -18,7 +18,10 @@ def files(folder: Path) -> dict[str, str]:
     found = layout.waves() | layout.components()
     found[f"clusters/{ALL_IN_ONE}/platform.yaml"] = as_yaml(all_in_one.rendered())
     for name in names(folder):
-        found |= layout.cluster(cluster(folder, name))
+        described = cluster(folder, name)
+        found |= layout.cluster(described)
+        if argocd.wanted(described.profile):  # applied by `groundswell bootstrap`, by no wave
+            found[f"bootstrap/{name}.yaml"] = as_yaml(argocd.root(described))
     return dict(sorted(found.items()))
 
 
