@@ -9,11 +9,12 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
+from pydantic import ValidationError
 
 from groundswell.backends.kube.kinds import KINDS
 from groundswell.core.errors import ConfigError
 from groundswell.core.policy import SourceUse
-from groundswell.core.settings import PolicyFile, load
+from groundswell.core.settings import PolicyFile, TenantPolicy, load
 from groundswell.deployment import all_in_one, layout, lint, render, rights, workloads
 from groundswell.deployment.objects import as_yaml, from_yaml
 from groundswell.policies.sources import allowed_sources
@@ -154,6 +155,30 @@ def test_tools_read_the_kinds_they_know_and_no_secret() -> None:
         assert ((group, kind.plural) in named) == (kind.name != "Secret"), kind
     assert {verb for rule in rules for verb in rule["verbs"]} == {"get", "list", "watch", "create"}
     assert [rule["resources"] for rule in rules if "create" in rule["verbs"]] == [["subjectaccessreviews"]]
+
+
+def test_custom_kinds_that_a_policy_names_are_granted_to_the_tools_alone(tmp_path: Path) -> None:
+    deploy = tmp_path / "deploy"
+    shutil.copytree(DEPLOY, deploy)
+    named = ["postgresqls.acid.zalan.do", "operatorconfigurations.acid.zalan.do", "kafkas.kafka.strimzi.io"]
+    (deploy / "policy.toml").write_text(f"[tenants.shop]\ncustom_kinds = {json.dumps(named)}\n")
+    wave = next(name for name in render.files(deploy) if name.startswith("clusters/") and name.endswith("/custom.yaml"))
+    role, binding = from_yaml(render.files(deploy)[wave])
+    assert role["rules"] == [
+        {"apiGroups": ["acid.zalan.do"], "resources": ["operatorconfigurations", "postgresqls"], "verbs": rights.READ},
+        {"apiGroups": ["kafka.strimzi.io"], "resources": ["kafkas"], "verbs": rights.READ},
+    ]
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "tools", "namespace": "ai-tools"}]
+    assert "custom.yaml" in render.files(deploy)[wave.replace("custom.yaml", "kustomization.yaml")]
+    assert not any(name.endswith("/custom.yaml") for name in render.files(DEPLOY))
+
+
+@pytest.mark.parametrize(
+    "kind", ["*", "pods", "deployments.apps", "secrets.vault.example.com", "*.example.com", "x.y.k8s.io"]
+)
+def test_what_is_no_custom_kind_or_is_secret_is_granted_to_nobody(kind: str) -> None:
+    with pytest.raises(ValidationError):
+        TenantPolicy(custom_kinds=(kind,))
 
 
 def test_only_pods_that_talk_to_the_api_get_a_token(objects: list[Object]) -> None:

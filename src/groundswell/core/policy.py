@@ -37,6 +37,7 @@ class Grant(Record):
     # What may be read of what a source leads to. Nothing by default; None: whatever the caller's own rights reach.
     namespaces: tuple[str, ...] | None = ()
     cluster_objects: tuple[str, ...] | None = ()  # `Kind/name`, of kinds without a namespace
+    custom_kinds: tuple[str, ...] | None = ()  # `PLURAL.GROUP`
     labels: dict[str, tuple[str, ...]] | None = {}  # of series: label → values
     repositories: tuple[str, ...] | None = ()
     collections: tuple[str, ...] | None = ()

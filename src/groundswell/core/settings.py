@@ -331,6 +331,7 @@ class TenantPolicy(Record):
     domains: tuple[str, ...] = ()
     namespaces: tuple[str, ...] | None = None
     cluster_objects: tuple[str, ...] | None = None  # `Node/worker-*`
+    custom_kinds: tuple[str, ...] | None = None  # `PLURAL.GROUP`, as the cluster names their definitions
     labels: dict[str, tuple[str, ...]] | None = None  # {namespace = ["shop"]}
     repositories: tuple[str, ...] | None = None  # `https://git.example.org/shop/*`
     collections: tuple[str, ...] | None = None
@@ -342,6 +343,16 @@ class TenantPolicy(Record):
         for each in value or ():
             if not re.fullmatch(r"[A-Z][A-Za-z]*/[^/]+", each):
                 raise ValueError(f"{each!r} is not Kind/name, such as Node/worker-*")
+        return value
+
+    @field_validator("custom_kinds")
+    @classmethod
+    def _definitions(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for each in value or ():
+            if not re.fullmatch(r"[a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+){2,}", each) or each.endswith(".k8s.io"):
+                raise ValueError(f"{each!r} is no custom kind as PLURAL.GROUP, such as postgresqls.acid.zalan.do")
+            if each.startswith("secrets."):
+                raise ValueError(f"{each!r} is not to be had: secrets are never read")
         return value
 
     @field_validator("labels")

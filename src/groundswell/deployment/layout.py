@@ -107,7 +107,7 @@ def _own(found: Cluster) -> dict[int, dict[str, list[Object]]]:
         1: {"core": core_services.rendered(profile), "settings": settings("ai-vector")},
         2: {"engines": inference.rendered(profile), "settings": settings("ai-inference")},
         3: {"settings": settings("ai-router", "ai-agents")},
-        4: {"settings": settings("ai-tools")},
+        4: {"settings": settings("ai-tools"), "custom": rights.custom("tools", "ai-tools", found.policy)},
         5: {"grants": [workloads.grants(found.policy)]},
     }
     if gates.wanted(profile):

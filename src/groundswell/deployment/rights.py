@@ -3,6 +3,7 @@
 from collections import defaultdict
 
 from groundswell.backends.kube.kinds import KINDS
+from groundswell.core.settings import PolicyFile
 from groundswell.deployment.objects import Object, made
 
 READ = ["get", "list", "watch"]
@@ -22,10 +23,27 @@ def reading() -> list[Object]:
     return [*rules, reviews]
 
 
+def custom(account: str, namespace: str, policy: PolicyFile) -> list[Object]:
+    """What the tenants' `custom_kinds` add to the rights of one ServiceAccount; nothing where none are named."""
+    groups: dict[str, set[str]] = defaultdict(set)
+    for tenant in policy.tenants.values():
+        for each in tenant.custom_kinds or ():
+            plural, _, group = each.partition(".")
+            groups[group].add(plural)
+    rules: list[Object] = [
+        {"apiGroups": [group], "resources": sorted(names), "verbs": READ} for group, names in sorted(groups.items())
+    ]
+    return _bound(account, namespace, f"{namespace}:{account}-custom", rules) if rules else []
+
+
 def granted(account: str, namespace: str) -> list[Object]:
     """The role and its binding to one ServiceAccount."""
-    group, name = "rbac.authorization.k8s.io", f"{namespace}:{account}"
-    role = made("ClusterRole", f"{group}/v1", name, rules=reading())
+    return _bound(account, namespace, f"{namespace}:{account}", reading())
+
+
+def _bound(account: str, namespace: str, name: str, rules: list[Object]) -> list[Object]:
+    group = "rbac.authorization.k8s.io"
+    role = made("ClusterRole", f"{group}/v1", name, rules=rules)
     binding = made(
         "ClusterRoleBinding",
         f"{group}/v1",

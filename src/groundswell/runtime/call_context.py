@@ -138,7 +138,7 @@ class CallContext:
             self.cpu,
             seconds=self.remaining(),
             progress=self.progress,
-            bounds=Bounds(self.grant.namespaces, self.grant.cluster_objects),
+            bounds=Bounds(self.grant.namespaces, self.grant.cluster_objects, self.grant.custom_kinds),
             reviews=self._reviews(source),
         )
         self.closers.append(cluster.close)

@@ -63,6 +63,7 @@ def grant_for(
         listed={str(kind): source for kind, source in ruled.sources.items()},
         namespaces=_bound(ruled.namespaces, unbounded),
         cluster_objects=_bound(ruled.cluster_objects, unbounded and ruled.namespaces is None),
+        custom_kinds=_bound(ruled.custom_kinds, unbounded),
         labels=ruled.labels if ruled.labels is not None else None if unbounded else {},
         repositories=_bound(ruled.repositories, unbounded),
         collections=_bound(ruled.collections, unbounded),

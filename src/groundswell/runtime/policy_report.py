@@ -30,10 +30,21 @@ LINES = {
     "cluster_not_allowed": "namespaces",
     "object_not_allowed": "cluster_objects",
     "kind_not_allowed": "cluster_objects",
+    "custom_kind_not_allowed": "custom_kinds",
     "series_not_allowed": "labels",
     "function_not_allowed": "labels",
 }
-READS = ("sources", "schemes", "roots", "domains", "namespaces", "cluster_objects", "labels", "repositories")
+READS = (
+    "sources",
+    "schemes",
+    "roots",
+    "domains",
+    "namespaces",
+    "cluster_objects",
+    "custom_kinds",
+    "labels",
+    "repositories",
+)
 SHOWN = (*READS, "collections", "tools", "arguments", "limits")
 
 
@@ -103,7 +114,7 @@ def _judged(tool: Tool, arguments: Mapping[str, Any], sources: Mapping[str, str]
     asked_as = ""
     try:
         if tool.name == "cluster_evidence" or "namespace" in tool.arguments.model_fields:
-            _look(Bounds(grant.namespaces, grant.cluster_objects), arguments)
+            _look(Bounds(grant.namespaces, grant.cluster_objects, grant.custom_kinds), arguments)
         if "promql" in arguments and grant.labels is not None:
             asked_as = bounded(str(arguments["promql"]), grant.labels)
     except Invalid:

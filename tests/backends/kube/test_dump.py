@@ -7,6 +7,7 @@ import pytest
 
 from agents.observability.dumps import event, log, node, pod, write
 from groundswell.backends.kube import dump
+from groundswell.backends.kube.bounds import Bounds
 from groundswell.core.errors import ToolFailed
 from groundswell.core.manifests import parsed
 
@@ -108,3 +109,22 @@ def test_of_very_many_pods_that_are_well_a_few_stand_for_the_rest_and_the_rest_i
     assert pack.census is not None
     assert "pods: 451, 450 of them well" in pack.census.text
     assert len(json.dumps(pack.model_dump(mode="json"))) < 100_000
+
+
+def test_a_custom_kind_of_a_dump_is_found_by_its_list_and_seen_only_where_it_is_granted(tmp_path: Path) -> None:
+    item = {"apiVersion": "cache.example.com/v1", "kind": "Memcache", "metadata": {"name": "fast", "namespace": "shop"}}
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "pods.json").write_text(json.dumps({"kind": "PodList", "items": [pod(NAME, "shop")]}))
+    (tmp_path / "shop" / "memcaches.json").write_text(json.dumps({"kind": "List", "items": [item]}))
+    for word in ("Memcache", "memcaches", "memcaches.cache.example.com"):
+        kind = dump.kind_called(tmp_path, word)
+        assert (kind.name, kind.plural, kind.group) == ("Memcache", "memcaches", "cache.example.com")
+    with pytest.raises(ToolFailed) as unknown:
+        dump.kind_called(tmp_path, "gadgets")
+    assert "memcaches" in unknown.value.hint
+    granted, other = Bounds(("shop",), (), ("memcaches.cache.example.com",)), Bounds(("shop",), (), ())
+    assert [each["name"] for each in dump.read(tmp_path, bounds=granted).items["Memcache"]] == ["fast"]
+    assert "Memcache" not in dump.read(tmp_path, bounds=other).items
+    with pytest.raises(ToolFailed) as hidden:
+        dump.kind_called(tmp_path, "memcaches", other)
+    assert "memcaches" not in hidden.value.hint

@@ -12,6 +12,7 @@ import pytest
 
 from agents.observability.dumps import event, log, node, pod
 from groundswell.backends.kube import live as reading
+from groundswell.backends.kube.bounds import Bounds
 from groundswell.backends.kube.clusters import Live, opened
 from groundswell.core.errors import Denied, GroundswellError, NotFound, ToolFailed, Unavailable
 from small_server import Answering, SmallServer, running
@@ -135,6 +136,68 @@ async def test_custom_resources_and_priorities_are_found_by_discovery_and_listed
     assert ("services of serving.example.dev", "another kind has its name") in {
         (each.what, each.why) for each in pack.blind
     }
+
+
+def served(plural: str, kind: str, *short: str) -> dict[str, Any]:
+    verbs = ["get", "list"]
+    return {"name": plural, "singularName": kind.lower(), "kind": kind, "namespaced": True, "verbs": verbs} | (
+        {"shortNames": list(short)} if short else {}
+    )
+
+
+@pytest.fixture
+def with_custom(api: Api) -> Api:
+    """Two groups; both have a kind `Queue`."""
+    of = {
+        "cache.example.com/v1": [served("memcaches", "Memcache", "mc"), served("queues", "Queue")],
+        "work.example.org/v1beta1": [served("queues", "Queue"), served("secrets", "Secret")],
+    }
+    groups = [{"name": each.split("/")[0], "preferredVersion": {"groupVersion": each}} for each in of]
+    api.discovery = {"/apis": {"groups": groups}} | {f"/apis/{each}": {"resources": of[each]} for each in of}
+    ready = {"conditions": [{"type": "Ready", "status": "False"}]}
+    api.lists["memcaches"] = [{"metadata": {"name": "fast", "namespace": "demo"}, "status": ready}]
+    api.lists["queues"] = [{"metadata": {"name": "mail", "namespace": "demo"}}]
+    return api
+
+
+@pytest.mark.parametrize("word", ["Memcache", "memcaches", "mc", "memcaches.cache.example.com"])
+async def test_a_custom_kind_is_found_by_each_of_its_names(with_custom: Api, tmp_path: Path, word: str) -> None:
+    cluster = live(kubeconfig(tmp_path, with_custom.url))
+    (row,) = await cluster.objects(word)
+    assert (row.kind, row.namespace, row.name, row.status) == ("Memcache", "demo", "fast", "Ready=False")
+    assert "fast" in (await cluster.object(word, "demo", "fast")).text
+    await cluster.close()
+
+
+async def test_a_kind_of_no_group_or_of_several_is_refused_with_what_to_write(with_custom: Api, tmp_path: Path) -> None:
+    cluster = live(kubeconfig(tmp_path, with_custom.url))
+    for word, code, hint in (
+        ("memcach", "unknown_kind", "did you mean memcaches.cache.example.com"),
+        ("gadgets", "unknown_kind", "custom: memcaches.cache.example.com"),
+        ("queue", "ambiguous_kind", "queues.cache.example.com, queues.work.example.org"),
+        ("secrets.work.example.org", "no_secrets", ""),
+    ):
+        with pytest.raises(ToolFailed) as refused:
+            await cluster.objects(word)
+        assert refused.value.code == code
+        assert hint in refused.value.hint
+    assert [row.name for row in await cluster.objects("queues.work.example.org")] == ["mail"]
+    await cluster.close()
+
+
+async def test_a_tenant_knows_of_no_custom_kind_but_those_that_are_granted(with_custom: Api, tmp_path: Path) -> None:
+    source = kubeconfig(tmp_path, with_custom.url)
+    bounds = Bounds(("demo",), (), ("queues.cache.example.com",))
+    cluster = opened(source, Here(), seconds=30, progress=lambda stage, done, total: None, bounds=bounds)
+    assert [row.name for row in await cluster.objects("queue")] == ["mail"]
+    for word in ("memcaches", "queues.work.example.org", "nothing-at-all"):
+        with pytest.raises(ToolFailed) as refused:
+            await cluster.objects(word)
+        assert refused.value.code == "unknown_kind"
+        assert "memcache" not in refused.value.hint
+        assert "work.example.org" not in refused.value.hint
+    assert not any("work.example.org" in each for each in with_custom.seen)
+    await cluster.close()
 
 
 async def test_what_may_not_be_listed_everywhere_is_listed_where_it_may(api: Api, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ class Bounds:
 
     namespaces: tuple[str, ...] | None = None
     cluster_objects: tuple[str, ...] | None = None  # `Kind/name`
+    custom_kinds: tuple[str, ...] | None = None  # `PLURAL.GROUP`
 
     @property
     def everything(self) -> bool:
@@ -64,9 +65,24 @@ class Bounds:
 
     def may_list(self, kind: Kind) -> bool:
         """Whether any object of a kind may be seen."""
+        if not self.has_kind(kind):
+            return False
         if kind.namespaced or kind.name == "Namespace":
             return self.namespaces != ()
         return self.cluster_objects is None or any(each.startswith(f"{kind.name}/") for each in self.cluster_objects)
+
+    def has_kind(self, kind: Kind) -> bool:
+        """Whether a kind that is not Kubernetes' own is granted; its own kinds need no grant."""
+        is_own = kind.name in BY_NAME and BY_NAME[kind.name].group == kind.group
+        return is_own or self.custom_kinds is None or f"{kind.plural}.{kind.group}" in self.custom_kinds
+
+    def names_kind(self, kind: str, group: str) -> bool:
+        """The same of an object, which does not tell its kind's plural: that begins as the kind does."""
+        return (
+            kind in BY_NAME
+            or self.custom_kinds is None
+            or any(each.partition(".")[2] == group and each.startswith(kind.lower()[:-1]) for each in self.custom_kinds)
+        )
 
     def knows(self, kind: str) -> bool:
         """Whether a list shows all there is of a kind, so that what it lacks is absent and not just unseen."""
@@ -90,6 +106,7 @@ class Bounds:
 
     def check_object(self, kind: Kind, namespace: str, name: str) -> None:
         """Raise Denied for an object that may not be seen, whether it is there or not."""
+        self._check_custom(kind)
         if kind.namespaced:
             self.check_namespace(namespace)
         elif not self.keeps(kind.name, "", name):
@@ -98,9 +115,15 @@ class Bounds:
 
     def check_kind(self, kind: Kind) -> None:
         """Raise Denied for a kind of which nothing may be seen."""
+        self._check_custom(kind)
         if not self.may_list(kind):
             hint = f'cluster_objects = ["{kind.name}/NAME"] of the tenant in policy.toml would grant some'
             raise Denied("kind_not_allowed", f"no {kind.plural} are granted", hint)
+
+    def _check_custom(self, kind: Kind) -> None:
+        if not self.has_kind(kind):
+            hint = f'custom_kinds = ["{kind.plural}.{kind.group}"] of the tenant in policy.toml would grant it'
+            raise Denied("custom_kind_not_allowed", f"no {kind.plural}.{kind.group} are granted", hint)
 
 
 def _is_pattern(name: str) -> bool:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from groundswell.backends.kube import dump, live
+from groundswell.backends.kube import custom, dump, live
 from groundswell.backends.kube.access_review import Reviews
 from groundswell.backends.kube.bounds import EVERYTHING, Bounds
-from groundswell.backends.kube.kinds import KINDS, Kind, named
+from groundswell.backends.kube.kinds import BY_NAME, Kind, named
 from groundswell.backends.kube.packing import LogText, Seen, Wanted, event_line, source_of
 from groundswell.backends.kube.shapes import Object, mapping, mappings, text
 from groundswell.core.errors import Denied, NotFound, ToolFailed
@@ -55,14 +55,6 @@ def _bad(source: str, why: str) -> ToolFailed:
     return ToolFailed("bad_source", f"{source!r} cannot be opened: {why}", hint)
 
 
-def _kind(word: str) -> Kind:
-    kind = named(word)
-    if kind is None:
-        known = ", ".join(each.plural for each in KINDS)
-        raise ToolFailed("unknown_kind", f"{word!r} is no kind that is looked at", f"known: {known}")
-    return kind
-
-
 class Dump:
     """A folder that `kubectl cluster-info dump` wrote; read anew by each call, in another process."""
 
@@ -77,23 +69,23 @@ class Dump:
 
     async def objects(self, kind: str, namespace: str = "") -> list[ObjectRow]:
         """The objects of a kind."""
-        asked = _asked(self.bounds, kind, namespace)
+        asked = await self._asked(kind, namespace)
         return _rows(await self._read(asked), asked, namespace)
 
     async def object(self, kind: str, namespace: str, name: str) -> Excerpt:
         """One object."""
-        asked = _kind(kind)
+        asked = await self._kind(kind)
         self.bounds.check_object(asked, namespace, name)
         return _one(await self._read(asked), asked, namespace, name)
 
     async def manifests(self, kind: str, namespace: str = "") -> list[Excerpt]:
         """The objects of a kind, each whole."""
-        asked = _asked(self.bounds, kind, namespace)
+        asked = await self._asked(kind, namespace)
         return _whole(await self._read(asked), asked, namespace)
 
     async def events(self, namespace: str = "", about: str = "") -> list[Excerpt]:
         """Events, oldest first."""
-        return _events(await self._read(_asked(self.bounds, "Event", namespace)), namespace, about)
+        return _events(await self._read(_granted(self.bounds, BY_NAME["Event"], namespace)), namespace, about)
 
     async def logs(self, namespace: str, pod: str, container: str = "", *, previous: bool = False) -> Excerpt:
         """The end of a container's log."""
@@ -104,6 +96,13 @@ class Dump:
 
     async def close(self) -> None:
         """Nothing to give up."""
+
+    async def _asked(self, word: str, namespace: str) -> Kind:
+        return _granted(self.bounds, await self._kind(word), namespace)
+
+    async def _kind(self, word: str) -> Kind:
+        """The kind that a word means; a dump's own lists name what Kubernetes does not have by itself."""
+        return named(word) or await self._run(dump.kind_called, self.folder, word, self.bounds)
 
     async def _read(self, kind: Kind) -> Seen:
         return await self._run(dump.read, self.folder, frozenset({kind.name}), self.bounds)
@@ -138,23 +137,25 @@ class Live:
 
     async def objects(self, kind: str, namespace: str = "") -> list[ObjectRow]:
         """The objects of a kind."""
-        asked = _asked(self.bounds, kind, namespace)
+        asked = await self._asked(kind, namespace)
         return _rows(await self._list(asked, namespace), asked, namespace)
 
     async def object(self, kind: str, namespace: str, name: str) -> Excerpt:
         """One object."""
-        asked = _kind(kind)
+        asked = await self._kind(kind)
         self.bounds.check_object(asked, namespace, name)
         return _one(await self._list(asked, namespace, "get", name), asked, namespace, name)
 
     async def manifests(self, kind: str, namespace: str = "") -> list[Excerpt]:
         """The objects of a kind, each whole."""
-        asked = _asked(self.bounds, kind, namespace)
+        asked = await self._asked(kind, namespace)
         return _whole(await self._list(asked, namespace), asked, namespace)
 
     async def events(self, namespace: str = "", about: str = "") -> list[Excerpt]:
         """Events, oldest first."""
-        return _events(await self._list(_asked(self.bounds, "Event", namespace), namespace), namespace, about)
+        return _events(
+            await self._list(_granted(self.bounds, BY_NAME["Event"], namespace), namespace), namespace, about
+        )
 
     async def logs(self, namespace: str, pod: str, container: str = "", *, previous: bool = False) -> Excerpt:
         """The end of a container's log."""
@@ -165,6 +166,13 @@ class Live:
     async def close(self) -> None:
         """Close its connections."""
         await self.api.close()
+
+    async def _asked(self, word: str, namespace: str) -> Kind:
+        return _granted(self.bounds, await self._kind(word), namespace)
+
+    async def _kind(self, word: str) -> Kind:
+        """The kind that a word means; the cluster says which it has beside Kubernetes' own."""
+        return named(word) or await custom.called(self.api.get, word, self.bounds.custom_kinds)
 
     async def _list(self, kind: Kind, namespace: str, verb: str = "list", name: str = "") -> Seen:
         if kind.name == "Secret":
@@ -183,9 +191,8 @@ class Live:
         return self.until - time.monotonic()
 
 
-def _asked(bounds: Bounds, word: str, namespace: str) -> Kind:
-    """The kind a word means, if the caller may see any of it there; raises Denied and ToolFailed."""
-    kind = _kind(word)
+def _granted(bounds: Bounds, kind: Kind, namespace: str) -> Kind:
+    """The kind, if the caller may see any of it there; raises Denied."""
     bounds.check_kind(kind)
     if namespace and kind.namespaced:
         bounds.check_namespace(namespace)

@@ -2,14 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from difflib import get_close_matches
 
 from groundswell.backends.kube.kinds import BY_NAME, EXPECTED, Kind
 from groundswell.backends.kube.shapes import Object, mapping, mappings, text
 from groundswell.core.errors import Denied, NotFound, ToolFailed, Unavailable
 from groundswell.core.records import Blind
 
-MOST_GROUPS, MOST_KINDS = 60, 80
+MOST_GROUPS, MOST_KINDS, MOST_NAMED = 60, 80, 12
 AT_ONCE = 6
 _OWN = frozenset(BY_NAME[name].path.split("/")[1] for name in EXPECTED) | frozenset(
     """authentication.k8s.io authorization.k8s.io certificates.k8s.io apiextensions.k8s.io flowcontrol.apiserver.k8s.io
@@ -28,9 +29,7 @@ async def kinds(get: Get) -> tuple[list[Kind], list[Blind]]:
         return [], []
     except (Denied, ToolFailed, Unavailable, ValueError) as error:
         return [], [Blind(what="custom resources", why=f"the API groups could not be listed: {error}")]
-    versions = [
-        text(mapping(group.get("preferredVersion")).get("groupVersion")) for group in groups if _is_custom(group)
-    ]
+    versions = _versions(groups)
     slots, blind = asyncio.Semaphore(AT_ONCE), list[Blind]()
     if len(versions) > MOST_GROUPS:
         blind.append(Blind(what="custom resources", why=f"only {MOST_GROUPS} of {len(versions)} API groups were read"))
@@ -50,6 +49,71 @@ async def kinds(get: Get) -> tuple[list[Kind], list[Blind]]:
     if len(first) > MOST_KINDS:
         blind.append(Blind(what="custom resources", why=f"only {MOST_KINDS} of {len(first)} kinds were listed"))
     return first[:MOST_KINDS], sorted(blind, key=lambda each: each.what)
+
+
+async def called(get: Get, word: str, granted: Collection[str] | None) -> Kind:
+    """The custom kind that a word means: its kind, plural, singular, a short name, or `PLURAL.GROUP`.
+
+    `granted` are those that may be known of, as `PLURAL.GROUP`; None: all. Raises ToolFailed for a word that means
+    none, or several, and what discovery raises.
+    """
+    word, groups = word.lower(), set[str]()
+    if granted is not None:
+        groups = {each.partition(".")[2] for each in granted}
+    try:
+        listed = mappings(mapping(json.loads(await get("apis"))).get("groups")) if granted is None or groups else []
+    except (NotFound, ValueError):
+        listed = []
+    versions = [each for each in _versions(listed) if granted is None or each.partition("/")[0] in groups]
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def of(version: str) -> list[tuple[Kind, set[str]]]:
+        async with slots:
+            try:
+                return list(
+                    _listable(version, mappings(mapping(json.loads(await get(f"apis/{version}"))).get("resources")))
+                )
+            except (NotFound, Unavailable, ValueError):  # an API that is away; others may have the kind
+                return []
+
+    served = [each for these in await asyncio.gather(*map(of, sorted(versions)[:MOST_GROUPS])) for each in these]
+    served = [each for each in served if granted is None or _full(each[0]) in granted]
+    found = [kind for kind, names in served if word in names or word == _full(kind)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        which = ", ".join(_full(kind) for kind in found)
+        raise ToolFailed("ambiguous_kind", f"{word!r} is a kind of several API groups", f"say which: {which}")
+    raise ToolFailed(
+        "unknown_kind", f"{word!r} is no kind that is looked at", _hint(word, [kind for kind, _ in served])
+    )
+
+
+def _hint(word: str, served: Sequence[Kind]) -> str:
+    own = {each: kind.plural for kind in BY_NAME.values() for each in (kind.plural, kind.name.lower())}
+    near = {each: _full(kind) for kind in served for each in (kind.plural, kind.name.lower())} | own
+    if close := list(dict.fromkeys(near[each] for each in get_close_matches(word, near, 3, 0.7))):
+        return f"did you mean {' or '.join(close)}?"
+    others = f"; custom: {', '.join(_full(kind) for kind in served[:MOST_NAMED])}" if served else ""
+    return f"known: {', '.join(kind.plural for kind in BY_NAME.values())}{others}"
+
+
+def _full(kind: Kind) -> str:
+    return f"{kind.plural}.{kind.group}"
+
+
+def _listable(version: str, resources: Iterable[Object]) -> Iterator[tuple[Kind, set[str]]]:
+    """Kinds that may be listed, each with what it is called."""
+    for each in resources:
+        plural, name, verbs, short = (each.get(key) for key in ("name", "kind", "verbs", "shortNames"))
+        if "/" not in text(plural) and isinstance(verbs, list) and "list" in verbs:
+            kind = Kind(text(name), text(plural), f"apis/{version}", namespaced=bool(each.get("namespaced")))
+            called = {kind.plural, kind.name.lower(), text(each.get("singularName"))}
+            yield kind, (called | {text(word) for word in short} if isinstance(short, list) else called) - {""}
+
+
+def _versions(groups: Iterable[Object]) -> list[str]:
+    return [text(mapping(group.get("preferredVersion")).get("groupVersion")) for group in groups if _is_custom(group)]
 
 
 def _is_custom(group: Object) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from groundswell.backends.kube.bounds import EVERYTHING, Bounds
-from groundswell.backends.kube.kinds import BY_NAME, BY_PLURAL
+from groundswell.backends.kube.kinds import BY_NAME, BY_PLURAL, Kind
 from groundswell.backends.kube.logs import sections
 from groundswell.backends.kube.packing import LogText, Seen, Wanted, event_of, packed, wanted_logs
 from groundswell.backends.kube.shapes import Object, mapping, mappings, shaped, text, times
@@ -20,6 +20,7 @@ from groundswell.core.records import Blind, ClusterEvidence
 LONGEST_LIST = 256 * 2**20  # bytes
 LONGEST_LOG = 4 * 2**20
 FILES = 20_000
+_HEAD = 4_000  # characters of a list, which tell its kind
 _LOGS = (("logs.txt", False), ("previous-logs.txt", True))
 
 
@@ -53,6 +54,31 @@ def read(folder: Path, kinds: frozenset[str] = frozenset(), bounds: Bounds = EVE
             "not_a_dump", f"no file in {folder} is a list of Kubernetes objects", "it may be cut off: dump again"
         )
     return seen
+
+
+def kind_called(folder: Path, word: str, bounds: Bounds = EVERYTHING) -> Kind:
+    """The kind that a word means by a dump's lists: kind, plural, `PLURAL.GROUP`. Raises ToolFailed for none."""
+    word, there = word.lower(), set[str]()
+    for file, _ in _lists(folder, bounds):
+        plural = file.stem.lower()
+        if plural.split(".")[0] in BY_PLURAL:
+            continue
+        head = file.read_text(encoding="utf-8", errors="replace")[:_HEAD]
+        kinds = [name.removesuffix("List") for name in re.findall(r'"kind"\s*:\s*"(\w+)"', head)]
+        kind = next((name for name in kinds if name and _begins(plural, name)), "")
+        group = next(iter(re.findall(r'"apiVersion"\s*:\s*"([\w.-]+\.[\w.-]+/\w+)"', head)), "")
+        found = Kind(kind, plural.split(".")[0], f"apis/{group}") if kind and group else None
+        if found is None or not bounds.has_kind(found):
+            continue
+        if word in (found.plural, kind.lower(), f"{found.plural}.{found.group}"):
+            return found
+        there.add(found.plural)
+    known = ", ".join([*(kind.plural for kind in BY_NAME.values()), *sorted(there)])
+    raise ToolFailed("unknown_kind", f"{word!r} is no kind that is looked at", f"known: {known}")
+
+
+def _begins(plural: str, kind: str) -> bool:
+    return plural.startswith(kind.lower()[:-1])
 
 
 def _lists(folder: Path, bounds: Bounds) -> Iterator[tuple[Path, str]]:
@@ -118,7 +144,8 @@ def _placed(item: Object, namespace: str) -> Object:
 
 
 def _kept(item: Object, of_list: str, bounds: Bounds) -> bool:
-    return bounds.everything or bounds.keeps_raw(text(item.get("kind")) or of_list, item)
+    kind, group = text(item.get("kind")) or of_list, text(item.get("apiVersion")).rpartition("/")[0]
+    return bounds.everything or (bounds.names_kind(kind, group) and bounds.keeps_raw(kind, item))
 
 
 def _where(kind: str, items: list[Object], namespace: str, bounds: Bounds) -> Iterable[str]:

@@ -11,6 +11,11 @@ class Kind(NamedTuple):
     path: str  # of the API's group and version
     namespaced: bool = True
 
+    @property
+    def group(self) -> str:
+        """The API's group; "" is Kubernetes' first."""
+        return self.path.split("/")[1] if self.path.startswith("apis/") else ""
+
 
 KINDS = (
     Kind("Namespace", "namespaces", "api/v1", namespaced=False),
