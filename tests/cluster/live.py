@@ -19,7 +19,15 @@ from groundswell.deployment.objects import Container, Object, empty, made, pod, 
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 OURS = (*foundation.NAMESPACES, "groundswell")
-MADE = (*OURS, "shop", "probe-one", "probe-two", "reviewed-one", "reviewed-two")  # what these tests make, and take away
+MADE = (
+    *OURS,
+    "shop",
+    "probe-one",
+    "probe-two",
+    "reviewed-one",
+    "reviewed-two",
+    "engine",
+)  # what these tests make, and take away
 OURS_LABEL = "app.kubernetes.io/part-of=groundswell"
 CLUSTER_WIDE = "clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings"
 STANDS = re.compile(r"^wave (\d+) \(.*\) stands after (\d+) s", re.MULTILINE)

@@ -1,4 +1,4 @@
-"""llama.cpp's own server with SmolLM2, as a process: usage `python engine.py PORT`."""
+"""llama.cpp's own server with SmolLM2, as a process: `python engine.py PORT [HOST [WEIGHTS [AT_ONCE]]]`."""
 
 import importlib.util
 import sys
@@ -17,11 +17,12 @@ def weights() -> Path:
 
 
 def main() -> None:
+    port, host, file, at_once = [*sys.argv[1:], *["", "127.0.0.1", "", "1"][len(sys.argv) - 1 :]]
     params = xllamacpp.CommonParams()
-    params.model.path = str(weights())
-    params.hostnames = ["127.0.0.1"] if isinstance(params.hostnames, list) else "127.0.0.1"
-    params.port = int(sys.argv[1])
-    params.n_parallel, params.n_ctx, params.n_batch = 1, 4096, 512
+    params.model.path = file or str(weights())
+    params.hostnames = [host] if isinstance(params.hostnames, list) else host
+    params.port = int(port)
+    params.n_parallel, params.n_ctx, params.n_batch = int(at_once), 4096 * int(at_once), 512
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.use_jinja, params.warmup, params.offline = True, False, True
     server = xllamacpp.Server(params)
