@@ -14,7 +14,7 @@ from e2e.program import Home, made
 from groundswell.client import Client
 from groundswell.core.records import ToolResult
 from groundswell.deployment.objects import Object, space
-from groundswell.waves.acting import called
+from groundswell.waves.acting import PROBE, called
 from services.issuer import AUDIENCE, Issuer
 from small_server import running
 
@@ -99,8 +99,9 @@ class Trusting:
     async def asks(self, who: str, group: str, tool: str, **arguments: str) -> ToolResult:
         """What a tool says to a caller."""
         token, given = self.issuer.token(sub=who, groups=[group]), {"kubernetes": self.sources[group]}
+        agent = "observability" if tool == "pod_logs" else PROBE
         async with Client(self.url, token, patience=60) as platform:
-            return (await called(platform, tool, arguments, sources=given))[1]
+            return (await called(platform, tool, arguments, agent=agent, sources=given))[1]
 
 
 @pytest.fixture
@@ -131,9 +132,9 @@ async def test_a_caller_of_an_issuer_reads_what_the_clusters_roles_let_them_read
         ("ana", "pod_logs", {"namespace": HIDDEN, "pod": "web"}),
     ):
         refused = await trusting.asks(who, "shop-devs", tool, **arguments)
-        assert (refused.status, refused.code) == ("denied", "review_denied"), (who, tool, arguments, refused)
+        assert (refused.code, refused.value) == ("review_denied", None), (who, tool, arguments, refused)
         assert f"does not let sso:{who}" in refused.message
         assert "said by the pod" not in refused.model_dump_json()
     # the account of this source may list pods itself, and may not ask what others may
     unasked = await trusting.asks("ana", "other-devs", "objects_read", kind="pods", namespace=SEEN)
-    assert (unasked.status, unasked.code) == ("denied", "review_unasked"), unasked
+    assert (unasked.code, unasked.value) == ("review_unasked", None), unasked
