@@ -74,6 +74,24 @@ def test_a_bad_secret_value_is_not_repeated(tmp_path: Path):
     assert "verysecret" not in caught.value.message
 
 
+@pytest.mark.parametrize(
+    "toml",
+    ["[models.planner]\nurl", "[embeddings]\nurl", "[telemetry]\notlp_url", "[sources]\nprometheus", "[sources]\nrepo"],
+)
+def test_an_address_that_is_shown_holds_no_password_and_is_not_repeated(tmp_path: Path, toml: str):
+    with pytest.raises(ConfigError, match="leave it out") as caught:
+        loaded(tmp_path, f"{toml} = 'https://ana:hunter22@h.example/v1'")
+    assert "hunter22" not in caught.value.message
+
+
+def test_what_must_stand_in_an_address_is_not_shown(tmp_path: Path):
+    toml = """[database]\nurl = 'postgresql://ana:hunter22@db/x'
+              [models.planner]\nurl = 'https://h.example/v1'\nquery = {code = 'hunter22'}"""
+    got = loaded(tmp_path, toml)
+    assert got.settings.database.url == "postgresql://ana:hunter22@db/x"
+    assert "hunter22" not in f"{described(got)}"
+
+
 def test_the_tree_cannot_be_changed(tmp_path: Path):
     with pytest.raises(ValueError, match="frozen"):
         loaded(tmp_path).settings.gateway.port = 1

@@ -21,6 +21,8 @@ from groundswell.core.hosts import compared, host_of
 from groundswell.core.masking import Personal
 from groundswell.core.policy import ArgumentRule
 from groundswell.core.records import Narrowing, Record, SourceKind
+from groundswell.core.records.runs import Source
+from groundswell.core.redaction import redact
 
 PREFIX = "GROUNDSWELL_"
 TENANT = r"^[a-z][a-z0-9-]{0,30}$"  # a tenant's name
@@ -82,7 +84,7 @@ class VectorStore(Section):
 class Embeddings(Section):
     """What makes vectors of texts."""
 
-    url: str = Field(
+    url: Source = Field(
         default="auto",
         description="`auto` (MiniLM where it is installed, else wordllama), `minilm:`, `wordllama:`, `none:`, or the "
         "address of an OpenAI-compatible endpoint, such as `http://127.0.0.1:8000/v1`.",
@@ -101,11 +103,11 @@ class Price(Section):
 class ModelEndpoint(Section):
     """A model behind any OpenAI-compatible endpoint."""
 
-    url: str = Field(description="Its base, such as `http://127.0.0.1:8000/v1`.")
+    url: Source = Field(description="Its base, such as `http://127.0.0.1:8000/v1`.")
     model: str = Field(default="", description="Empty: the first one it lists.")
     key: SecretStr | None = None
     headers: dict[str, SecretStr] = Field(default={}, description="Sent with every request.")
-    query: dict[str, str] = Field(default={}, description="Added to every address.")
+    query: dict[str, SecretStr] = Field(default={}, description="Added to every address.")
     window: int = Field(default=0, ge=0, description="Tokens; 0: what the endpoint says, else 8192.")
     tools: Literal["auto", "native", "text"] = Field(
         default="auto", description="How it calls tools: by the protocol, in its text, or as it turns out."
@@ -272,16 +274,18 @@ class WebSettings(Section):
 class Sources(Section):
     """What the local caller's runs look at where they name none of that kind."""
 
-    repo: str = Field(default="", description="`path:/folder` or a https URL; `up` takes the checkout it starts in.")
-    pages: str = Field(default="", description="`collection:NAME`, `wikipedia:` or `searxng:URL`.")
-    kubernetes: str = Field(default="", description="`kubeconfig:[PATH][#CONTEXT]`, `in-cluster:` or `dump:/folder`.")
-    prometheus: str = Field(default="", description="Its address, such as `http://127.0.0.1:9090`.")
+    repo: Source = Field(default="", description="`path:/folder` or a https URL; `up` takes the checkout it starts in.")
+    pages: Source = Field(default="", description="`collection:NAME`, `wikipedia:` or `searxng:URL`.")
+    kubernetes: Source = Field(
+        default="", description="`kubeconfig:[PATH][#CONTEXT]`, `in-cluster:` or `dump:/folder`."
+    )
+    prometheus: Source = Field(default="", description="Its address, such as `http://127.0.0.1:9090`.")
 
 
 class Telemetry(Section):
     """What leaves the platform: nothing, unless an exporter is named."""
 
-    otlp_url: str = Field(default="", description="An OTLP/HTTP endpoint, such as `http://127.0.0.1:4318`.")
+    otlp_url: Source = Field(default="", description="An OTLP/HTTP endpoint, such as `http://127.0.0.1:4318`.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     mask: tuple[Personal, ...] = Field(
         default=("email", "card"), description="Personal data that logs, spans and metrics do not show."
@@ -325,7 +329,7 @@ class TenantPolicy(Record):
     writable: tuple[str, ...] = ()  # folders below which they may
     approve: tuple[str, ...] | None = None  # what a person is asked about: tools, or `effects`; unset: as tools say
     arguments: dict[str, dict[str, ArgumentRule]] = {}
-    sources: dict[SourceKind, str] = {}  # given to this tenant: allowed as they stand, and its runs' defaults
+    sources: dict[SourceKind, Source] = {}  # given to this tenant: allowed as they stand, and its runs' defaults
     schemes: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
     domains: tuple[str, ...] = ()
@@ -424,7 +428,9 @@ def load(
 def described(loaded: Loaded) -> list[tuple[str, str, str]]:
     """Every value as (name, text, origin), secrets masked."""
     rows = _leaves(loaded.settings.model_dump(mode="json"))
-    return [(name, "" if value is None else str(value), loaded.origins.get(name, "default")) for name, value in rows]
+    return [
+        (name, "" if value is None else redact(str(value)), loaded.origins.get(name, "default")) for name, value in rows
+    ]
 
 
 PASSING = ("data", "gateway.port", "idle_minutes", "sources.", "telemetry.log_level")  # say nothing of what it does
@@ -547,5 +553,5 @@ def _validated(model: Any, tree: Mapping[str, Any], origins: Mapping[str, str]) 
         name = ".".join(str(part) for part in first["loc"])
         origin = origins.get(name, "settings")
         secret = any(word in name for word in ("password", "key", "token", "credentials", "proxy"))
-        given = "" if secret else f" (it is {first['input']!r})"
+        given = "" if secret or "@" in str(first["input"]) else f" (it is {first['input']!r})"
         raise ConfigError("bad_setting", f"{origin} sets {name}: {first['msg']}{given}") from error

@@ -91,7 +91,7 @@ def served(models: Mapping[ModelRole, ModelEndpoint], way: EgressSettings) -> di
                 model=settings.model,
                 key=settings.key.get_secret_value() if settings.key else "",
                 headers={name: value.get_secret_value() for name, value in settings.headers.items()},
-                query=settings.query,
+                query={name: value.get_secret_value() for name, value in settings.query.items()},
                 window=settings.window,
                 seconds=settings.seconds,
             )
