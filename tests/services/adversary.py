@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from groundswell.runtime import discovery, model_calls
+from groundswell.runtime import discovery, model_calls, telemetry
 from groundswell.runtime.breaker import Breaker
 from groundswell.testing import Say
+from write_path.trial import DIVIDES
 
 LIMITS = ("steps", "tool_calls", "tokens", "money", "seconds", "bytes")
 MOST_STEPS = 12
@@ -39,24 +40,26 @@ def tight(number: int) -> str:
     return (*LIMITS, "steps")[number % 7]
 
 
-def limits(seed: int, number: int) -> dict[str, Any]:
-    """The limits of a run: one is tight, though the model has its say before it, and all have twelve steps at most."""
+def limits(seed: int, number: int, name: str) -> dict[str, Any]:
+    """The limits of an agent's run: one is tight, though the model has its say before it; all have twelve steps."""
     chance = random.Random(f"{seed} {number} limits")
     small: dict[str, Any] = {
-        "steps": chance.randrange(3, 8) if agent(seed, number) == "talker" else chance.randrange(7, 12),
+        "steps": chance.randrange(3, 8) if name == "talker" else chance.randrange(7, 12),
         "tool_calls": chance.randrange(1, 4),
         "tokens": chance.randrange(10_500, 12_500),
         "money": round(chance.uniform(0.085, 0.12), 3),
         "seconds": round(chance.uniform(1.0, 4.0), 2),
         "bytes": chance.randrange(1_100_000, 2_000_000),
     }
-    name = tight(number)
-    return {"steps": MOST_STEPS, name: small[name]}
+    if name == "delegator":  # whose turns are small
+        small |= {"tokens": chance.randrange(1000, 3000), "money": round(chance.uniform(0.01, 0.03), 3)}
+    first = tight(number)
+    return {"steps": MOST_STEPS, first: small[first]}
 
 
 def agent(seed: int, number: int) -> str:
-    """Most talk alone; some are a team, whose researcher talks in a graph below the run's."""
-    return random.Random(f"{seed} {number} agent").choice(["talker", "talker", "talker", "reporter"])
+    """Most talk alone; some are a team, whose researcher talks in a graph below the run's; some delegate on and on."""
+    return random.Random(f"{seed} {number} agent").choice(["talker", "talker", "talker", "reporter", "delegator"])
 
 
 def adversary(seed: int) -> Any:
@@ -66,6 +69,8 @@ def adversary(seed: int) -> Any:
         chance = random.Random(f"{seed} {json.dumps(body['messages'])}")
         if "You divide a question" in body["messages"][0]["content"]:
             return chance.choice(_briefs(chance))
+        if body["messages"][0]["content"] == DIVIDES:
+            return chance.choice(_delegations(chance))
         limit = tight(number_in(body))
         aimed = {"tool_calls": _floods, "bytes": _floods, "tokens": _dear, "money": _dear, "seconds": _slow}
         kinds = [_calls] * 6 + [_floods, _dear, _words] + [_faults] * 2 + [aimed.get(limit, _calls)] * 8
@@ -168,11 +173,28 @@ def _briefs(chance: random.Random) -> list[Say | str]:
     ]
 
 
+def _delegations(chance: random.Random) -> list[Say | str]:
+    """Agents that start agents: few and deep, many and flat, or none, at any price."""
+    few = json.dumps({"parts": [f"once more {chance.randrange(10**6)}" for _ in range(chance.randrange(1, 4))]})
+    many = json.dumps({"parts": ["and you"] * chance.randrange(20, 500)})
+    return [few] * 12 + [
+        many,
+        Say(text=few, usage=(10**9, 10**9)),
+        Say(text=few, reasoning="thus " * 3000, usage=(3000, 9000)),
+        Say(text=few, counted=False),
+        json.dumps({"parts": {"parts": few}}),
+        "[" * 5000,
+        Say(text=few, fault="cut"),
+        Say(status=chance.choice([400, 500])),
+    ]
+
+
 @contextmanager
 def installed() -> Iterator[None]:
     """The trial's agents and tools, found as an extension is."""
     patch = pytest.MonkeyPatch()
     patch.setattr(discovery, "entry_points", lambda group: [EntryPoint("trial", "write_path.trial", group)])
+    patch.setattr(telemetry, "LOG_BYTES", 2**40)  # all of it is looked through
     # a model that is left to rest can do no harm
     patch.setattr(model_calls, "Breaker", functools.partial(Breaker, failures=10**9))
     cached = (discovery.extensions, discovery.agents, discovery.tools, discovery.policies)

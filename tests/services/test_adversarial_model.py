@@ -69,10 +69,15 @@ async def settled(database: Database) -> list[dict[str, Any]]:
     """All runs, once the calls that were under way at their ends are settled too; or as they are after a while."""
     for _ in range(100):
         rows = await database.rows("SELECT * FROM runs")
-        if not any(row[f"reserved_{name}"] for row in rows for name in RESERVED):
+        if not any(reserved(row) for row in rows):
             break
         await asyncio.sleep(0.1)
     return rows
+
+
+def reserved(row: dict[str, Any]) -> bool:
+    """Whether anything is still set aside for calls; sums of money that came and went leave a trace."""
+    return any(abs(row[f"reserved_{name}"]) > 1e-9 for name in RESERVED)
 
 
 def overspent(row: dict[str, Any]) -> list[str]:
@@ -88,6 +93,7 @@ class Attack:
     seed: int
     runs: int = 0
     turns: int = 0
+    depth: int = 0  # of the graphs below a run's own
     reached: int = 0  # runs whose model was asked
     ends: Counter[str] = field(default_factory=Counter[str])
     bites: Counter[str] = field(default_factory=Counter[str])  # which limit kept a run from going on
@@ -96,7 +102,7 @@ class Attack:
     def figures(self) -> dict[str, Any]:
         """All of it, in order."""
         counts = {name: dict(getattr(self, name).most_common()) for name in ("ends", "bites")}
-        numbers = {name: getattr(self, name) for name in ("seed", "runs", "turns", "reached")}
+        numbers = {name: getattr(self, name) for name in ("seed", "runs", "turns", "depth", "reached")}
         return {**numbers, **counts, "wrong": dict(+self.wrong)}
 
     def took(self, number: int, row: dict[str, Any], told: list[str]) -> None:
@@ -118,8 +124,8 @@ class Attack:
         self.bites.update(bitten)
 
 
-async def attacked(folder: Path, count: int, seed: int) -> Attack:
-    """So many runs, some at once."""
+async def attacked(folder: Path, count: int, seed: int, agent: str = "") -> Attack:
+    """So many runs, some at once; of one agent, or of those that are drawn."""
     attack = Attack(seed)
     sys.stdout.write(f"seed {seed}\n")
     with ScriptedModel(adversary.adversary(seed), piece=4000) as model:
@@ -131,9 +137,11 @@ async def attacked(folder: Path, count: int, seed: int) -> Attack:
             async with httpx2.AsyncClient(base_url=running.instance.url, timeout=60, trust_env=False) as http:
 
                 async def one(number: int) -> None:
-                    asked = {"input": adversary.question(number), "limits": adversary.limits(seed, number)}
+                    name = agent or adversary.agent(seed, number)
+                    limits = adversary.limits(seed, number, name)
                     async with slots:
-                        row = await ended(database, http, {**asked, "agent": adversary.agent(seed, number)})
+                        asked = {"input": adversary.question(number), "agent": name, "limits": limits}
+                        row = await ended(database, http, asked)
                     attack.took(
                         number, row, [str(told) for told in model.requests if adversary.number_in(told) == number]
                     )
@@ -142,10 +150,14 @@ async def attacked(folder: Path, count: int, seed: int) -> Attack:
                 assert (await http.get("/ready")).status_code == 200
             for row in await settled(database):
                 attack.wrong.update(f"overspent {name}" for name in overspent(row))
-                attack.wrong["reserved"] += any(row[f"reserved_{name}"] for name in RESERVED)
+                attack.wrong["reserved"] += reserved(row)
             (late,) = await database.rows(LATE)
             attack.wrong["overspent seconds"] += late["late"]
             attack.wrong["effects"] += len(trial.lines("effects.log"))
+            namespaces = await database.rows(
+                "SELECT DISTINCT body->>'ns' AS ns FROM events WHERE kind = 'step.started'"
+            )
+            attack.depth = max(len(row["ns"].split("|")) if row["ns"] else 0 for row in namespaces)
             attack.turns = len(model.requests)
             await database.close()
         log = (folder / "platform.log").read_text()
@@ -158,6 +170,19 @@ async def attacked(folder: Path, count: int, seed: int) -> Attack:
 async def test_runs_with_an_adversary_for_a_model_end_typed_within_their_budgets(tmp_path: Path) -> None:
     attack = await attacked(tmp_path, 42, random.randrange(2**32))
     assert len(attack.bites) >= 4
+
+
+async def test_agents_that_start_agents_without_end_share_one_budget(tmp_path: Path) -> None:
+    attack = await attacked(tmp_path, 28, random.randrange(2**32), "delegator")
+    assert attack.depth >= 2
+    assert len(attack.bites) >= 3
+
+
+@pytest.mark.long
+async def test_two_hundred_runs_whose_agents_start_agents(tmp_path: Path) -> None:
+    attack = await attacked(tmp_path, 210, random.randrange(2**32), "delegator")
+    assert attack.depth == trial.DEEPEST - 1
+    assert set(adversary.LIMITS) <= attack.bites.keys()
 
 
 @pytest.mark.long

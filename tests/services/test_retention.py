@@ -296,6 +296,10 @@ def test_the_names_of_settings_are_those_of_parts():
     assert set(PARTS) <= names
 
 
+def test_everything_is_bounded_by_default():
+    assert all(getattr(Retention(), name) > 0 for name in Retention.model_fields)
+
+
 async def test_a_worker_that_was_killed_is_forgotten_and_one_that_is_late_is_not(platform: Running, db: Rows) -> None:
     for name, age in (("killed", "2 days"), ("late", "1 hour")):
         await db.execute("INSERT INTO workers VALUES (%s, clock_timestamp() - %s::interval)", (name, age))

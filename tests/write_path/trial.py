@@ -1,6 +1,7 @@
 """An agent and tools made to be killed: what the write path is tried on. Found as an extension is."""
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -20,8 +21,19 @@ from groundswell.agents.loop.state import LoopState
 from groundswell.agents.web.graph import reporting
 from groundswell.core.agent import Agent, Update
 from groundswell.core.context import RunContext, ToolContext
-from groundswell.core.errors import Conflict
-from groundswell.core.records import Answer, Branch, Citation, Claim, Diff, Excerpt, Limits, Record
+from groundswell.core.errors import Conflict, Invalid, NotFound, Unavailable
+from groundswell.core.records import (
+    Answer,
+    Branch,
+    ChatMessage,
+    ChatRequest,
+    Citation,
+    Claim,
+    Diff,
+    Excerpt,
+    Limits,
+    Record,
+)
 from groundswell.core.tool import tool
 from groundswell.testing import Say
 from groundswell.tools.patch_branch import patch_branch
@@ -399,3 +411,65 @@ def reports(body: dict[str, Any]) -> Say | str:
     if any(message["role"] == "tool" for message in body["messages"]):
         return f'There is a line of {q}s [E2 "line of {q}s"].'
     return Say(calls=[("trial_look", {"q": f"{q}s"}), ("trial_look", {"q": q})])
+
+
+DIVIDES = "You hand a question on to others, who hand their part of it on again."
+DEEPEST = 6  # graphs, one within the other
+
+
+class Found(TypedDict):
+    """What a graph below says to the one around it."""
+
+    found: NotRequired[Annotated[list[str], joined]]
+
+
+class Delegated(Found):
+    """What each of them remembers."""
+
+    question: str
+    parts: NotRequired[list[str]]
+    answer: NotRequired[dict[str, Any]]
+
+
+async def divide(state: Delegated, runtime: Runtime[RunContext]) -> Update:
+    """Gives as many parts away as its model says, and looks at one itself."""
+    context, question = runtime.context, state["question"]
+    assert context.models is not None
+    messages = (ChatMessage(role="system", content=DIVIDES), ChatMessage(role="user", content=question))
+    parts: list[str] = []
+    with contextlib.suppress(Invalid, NotFound, Unavailable, ValueError, RecursionError, AttributeError, TypeError):
+        reply = await context.models.chat("planner", ChatRequest(messages=messages, max_tokens=500))
+        parts = [str(part)[:100] for part in json.loads(reply.content).get("parts", [])][:60]
+    looked = await context.tools.result("trial_look", q=question)
+    return {"found": [looked.status], "parts": parts}
+
+
+def below(state: Delegated) -> list[Send] | str:
+    question = state["question"].partition(" / ")[0]
+    parts = [part.replace(" / ", " ") for part in state.get("parts", [])]
+    return [Send("below", {"question": f"{question} / {part} {number}"}) for number, part in enumerate(parts)] or "sum"
+
+
+async def total(state: Delegated) -> Update:
+    """Says how much was found."""
+    return {"answer": Answer(text=f"found {len(state.get('found', []))}").model_dump(mode="json")}
+
+
+def delegating(depth: int) -> "StateGraph[Any, RunContext, Any, Any]":
+    """A graph whose model may hand on what it is asked to any number of the same, each a graph less deep."""
+    graph = StateGraph(Delegated, context_schema=RunContext, output_schema=Delegated if depth == DEEPEST else Found)
+    graph.add_node("divide", divide).add_node("sum", total).add_edge(START, "divide").add_edge("sum", END)
+    if depth == 1:
+        return graph.add_edge("divide", "sum")
+    graph.add_node("below", delegating(depth - 1).compile())
+    return graph.add_conditional_edges("divide", below, ["below", "sum"]).add_edge("below", "sum")
+
+
+delegator = Agent(
+    name="delegator",
+    description="An agent whose agents have agents of their own.",
+    intents=("delegate",),
+    tools=frozenset({"trial_look"}),
+    limits=Limits(steps=160, tool_calls=200, tokens=10**6),
+    graph=delegating(DEEPEST),
+)

@@ -30,6 +30,7 @@ from groundswell.core.records import Record
 
 SOCKET_PATH_BYTES = 107 if sys.platform == "linux" else 103
 LONGEST_SOCKET = "sockets/gateway.sock"
+LOG_BYTES = 10 * 2**20  # of a platform's log; a longer one is put aside, in the place of the one before
 
 PARTS = {
     "postgres": "runs, events, evidence, threads, API keys",

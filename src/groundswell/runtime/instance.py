@@ -22,10 +22,9 @@ from pydantic import SecretStr, ValidationError, field_serializer
 
 from groundswell.core.errors import ConfigError, Unavailable
 from groundswell.core.records import Record
-from groundswell.runtime.datadir import DataDir
+from groundswell.runtime.datadir import LOG_BYTES, DataDir
 
 StartedBy = Literal["up", "ask"]
-LOG_BYTES = 10 * 2**20  # of an earlier platform; a longer one is put aside
 
 
 class Instance(Record):

@@ -267,7 +267,7 @@ def _believed(serving: Serving, usage: Usage, reserve: Cost) -> Cost:
     """What a turn cost. An engine was asked for so much at most, and its word for more cannot break a run's budget."""
     cost = serving.cost(usage)
     if cost.tokens > reserve.tokens:
-        log.warning("model.overcounted", role=serving.role, tokens=cost.tokens, reserved=reserve.tokens)
+        log.warning("model.overcounted", role=serving.role, counted=cost.tokens, reserved=reserve.tokens)
     return Cost(0, min(cost.tokens, reserve.tokens), min(cost.money, reserve.money))
 
 

@@ -6,6 +6,7 @@ Span and attribute names are those of the OpenTelemetry GenAI conventions (seman
 
 import contextlib
 import logging
+import os
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ from groundswell.core.records import Fact
 from groundswell.core.records.events import Body
 from groundswell.core.redaction import redact_value
 from groundswell.core.settings import Telemetry
+from groundswell.runtime.datadir import LOG_BYTES
 
 SCOPE = "groundswell"
 CLEAN = {"clean": True}
@@ -125,22 +127,30 @@ def _clean_span(span: ReadableSpan) -> ReadableSpan:
 
 
 class _Lossy:
-    """A stream that loses what it cannot write, as on a full disk: a log must not stop what it tells of."""
+    """A stream that loses what it cannot write, as on a full disk: a log must not stop what it tells of.
+
+    A file that has become long is put aside, whichever of the processes that write to it sees that first.
+    """
 
     stream: TextIO | None = None
-    ours = False  # whether this opened it
+    file: Path | None = None
 
     def to(self, file: Path | None) -> None:
         """Write to the end of a file from here on, else to standard error."""
-        if self.ours and self.stream:
+        stream = file.open("a", encoding="utf-8") if file else sys.stderr
+        if self.file and self.stream:
             with contextlib.suppress(OSError):
                 self.stream.close()
-        self.stream, self.ours = (file.open("a", encoding="utf-8"), True) if file else (sys.stderr, False)
+        self.file, self.stream = file, stream
 
     def write(self, text: str) -> None:
         """Write, or lose it."""
-        if self.stream:
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            if self.file and self.stream and (held := os.fstat(self.stream.fileno())).st_size > LOG_BYTES:
+                if self.file.exists() and self.file.stat().st_ino == held.st_ino:
+                    self.file.replace(f"{self.file}.1")
+                self.to(self.file)
+            if self.stream:
                 self.stream.write(text)
 
     def flush(self) -> None:

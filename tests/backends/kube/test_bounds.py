@@ -272,3 +272,18 @@ async def test_what_cannot_be_asked_is_denied(serve: Callable[..., Api], tmp_pat
     await seen.close()
     assert refused.value.code == "review_unasked"
     assert not [path for path in api.seen if "pods" in path]
+
+
+@pytest.mark.parametrize(
+    "pod", ["../billing/billing-web", "../../billing/pods/billing-web", "billing-web/../x", "a?b", ""]
+)
+async def test_no_name_leads_out_of_the_namespace_that_is_granted(
+    serve: Callable[..., Api], tmp_path: Path, pod: str
+) -> None:
+    api = serve("shop", "billing")
+    for where in (dumped(tmp_path, "shop", "billing"), source(api, tmp_path)):
+        seen = cluster(where, Bounds(("shop",), ()))
+        with pytest.raises(GroundswellError):
+            await seen.logs("shop", pod)
+        await seen.close()
+    assert not [path for path in api.seen if "log" in path]

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from groundswell.backends.kube.kinds import BY_NAME, Kind
+from groundswell.backends.kube.kinds import BY_NAME, Kind, is_name
 from groundswell.backends.kube.shapes import Object, mapping, text
 from groundswell.core.errors import Denied
 
@@ -100,7 +100,7 @@ class Bounds:
 
     def check_namespace(self, namespace: str) -> None:
         """Raise Denied for a namespace that may not be seen, whether it is there or not."""
-        if not self.has(namespace):
+        if not (is_name(namespace) and self.has(namespace)):
             hint = "`namespaces` of the tenant in policy.toml lists what it may see"
             raise Denied("namespace_not_allowed", f"namespace {namespace!r} is not granted", hint)
 

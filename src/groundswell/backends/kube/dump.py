@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from groundswell.backends.kube.bounds import EVERYTHING, Bounds
-from groundswell.backends.kube.kinds import BY_NAME, BY_PLURAL, Kind
+from groundswell.backends.kube.kinds import BY_NAME, BY_PLURAL, Kind, is_name
 from groundswell.backends.kube.logs import sections
 from groundswell.backends.kube.packing import LogText, Seen, Wanted, event_of, packed, wanted_logs
 from groundswell.backends.kube.shapes import Object, mapping, mappings, shaped, text, times
@@ -177,7 +177,11 @@ def logs_of(folder: Path, wanted: Wanted) -> list[LogText]:
     """The logs of a pod."""
     found: list[LogText] = []
     home = folder / wanted.namespace / wanted.pod
-    if not wanted.pod or not home.is_dir() or not home.resolve().is_relative_to(folder.resolve()):
+    if (
+        not (is_name(wanted.namespace) and is_name(wanted.pod))
+        or not home.is_dir()
+        or not home.resolve().is_relative_to(folder.resolve())
+    ):
         return found
     for name, previous in _LOGS:
         file = home / name

@@ -1,5 +1,6 @@
 """The kinds of object that are looked at: where the API has them, and which files of a dump do."""
 
+import re
 from typing import NamedTuple
 
 
@@ -80,6 +81,11 @@ UNASKED = frozenset(
 )
 EXPECTED = tuple(kind.name for kind in KINDS if kind.name not in UNASKED)
 ASKED = (*EXPECTED, "PriorityClass")  # of a live cluster: `kubectl cluster-info dump` does not write it, an API has it
+
+
+def is_name(text: str) -> bool:
+    """Whether an object may be called so: what else stands in a path could lead to another namespace."""
+    return re.fullmatch(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", text) is not None and ".." not in text
 
 
 def named(word: str) -> Kind | None:

@@ -23,7 +23,7 @@ from lightkube.core.exceptions import ConfigError as KubeConfigError
 from groundswell.backends.kube import custom
 from groundswell.backends.kube.access_review import Reviews
 from groundswell.backends.kube.bounds import EVERYTHING, Bounds
-from groundswell.backends.kube.kinds import ASKED, BY_NAME, Kind
+from groundswell.backends.kube.kinds import ASKED, BY_NAME, Kind, is_name
 from groundswell.backends.kube.packing import LogText, Seen, Wanted, event_of, packed, wanted_logs
 from groundswell.backends.kube.shapes import mapping, mappings, shaped, text
 from groundswell.core.errors import Denied, NotFound, ToolFailed, Unavailable
@@ -263,6 +263,8 @@ async def logs(api: Api, wanted: Iterable[Wanted], until: float) -> list[tuple[W
 
 async def log_text(api: Api, namespace: str, pod: str, container: str, *, previous: bool) -> LogText | None:
     """The end of one container's log; None where there is none. Raises Denied where the caller may not read it."""
+    if not (is_name(namespace) and is_name(pod)):
+        return None
     await api.reviewed("get", BY_NAME["Pod"], namespace, pod, "log")
     path = f"api/v1/namespaces/{namespace}/pods/{pod}/log"
     parameters = {"tailLines": str(LOG_TAIL), "limitBytes": str(LOG_BYTES), "previous": str(previous).lower()}
