@@ -95,6 +95,16 @@ def opened_of(request: Request) -> Any:
     return request.app.state.opened
 
 
+async def body_of(request: Request, limit: int) -> bytes:
+    """The body of a request; raises Invalid as soon as it is larger than the limit."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise Invalid("too_large", f"the request is larger than {limit:,} bytes", "send less at once")
+    return bytes(body)
+
+
 def bearer(request: Request) -> str:
     """The token of a request; raises Unauthenticated."""
     scheme, _, text = request.headers.get("authorization", "").partition(" ")

@@ -27,7 +27,7 @@ from groundswell.runtime.door import Door
 from groundswell.runtime.keys import CallerToken
 from groundswell.runtime.oidc_callers import PREFIX as OIDC
 from groundswell.runtime.reference_page import page, policy
-from groundswell.runtime.service import Service, opened_of
+from groundswell.runtime.service import Service, body_of, opened_of
 from groundswell.runtime.start_page import start_page
 from groundswell.services.openai import doors
 
@@ -200,7 +200,7 @@ async def relay(request: Request) -> Response:
     headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
     headers["authorization"] = f"Bearer {gateway.base.keys.sign('gateway', caller, TOKEN_SECONDS)}"
     target = _target(request)
-    body = await _body(request, gateway.base.settings.gateway.max_body_bytes)
+    body = await body_of(request, gateway.base.settings.gateway.max_body_bytes)
     stack = contextlib.AsyncExitStack()
     relayed = gateway.router.relay(request.method, target, headers | telemetry.headers(), body)
     status, answered, chunks = await stack.enter_async_context(relayed)
@@ -226,15 +226,6 @@ def _target(request: Request) -> str:
         raise NotFound("no_route", "a path may not lead upwards", "GET /openapi.json lists the routes")
     path = request.scope["raw_path"].decode("latin-1")
     return path + (f"?{request.url.query}" if request.url.query else "")
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise Invalid("too_large", f"the request is larger than {limit:,} bytes", "send less at once")
-    return bytes(body)
 
 
 async def openapi(request: Request) -> Response:

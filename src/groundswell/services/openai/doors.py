@@ -19,7 +19,7 @@ from groundswell.core.records import Event, ModelReport, ModelView, Run
 from groundswell.runtime import telemetry
 from groundswell.runtime.base import Base
 from groundswell.runtime.keys import CallerToken
-from groundswell.runtime.service import opened_of
+from groundswell.runtime.service import body_of, opened_of
 from groundswell.services.openai.cited import extension, text_of, usage_of
 from groundswell.services.openai.protocol import AGENT, DONE, ROLE, ChatCompletion, Writer, event, refused
 
@@ -361,13 +361,8 @@ async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[str]:
 
 
 async def _body(request: Request, limit: int) -> dict[str, Any]:
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > limit:
-            raise Invalid("too_large", f"the request is larger than {limit:,} bytes", "send less at once")
     try:
-        found = json.loads(bytes(data))
+        found = json.loads(await body_of(request, limit))
     except (ValueError, RecursionError) as error:
         raise Invalid("bad_json", f"the request is no JSON: {error}") from error
     if not isinstance(found, dict):
