@@ -10,6 +10,7 @@ import pytest
 from backends.web.sites import HereWorkers, Site, site
 from groundswell.backends.databases.collections import CollectionStore
 from groundswell.backends.databases.connections import Database
+from groundswell.backends.documents import supply
 from groundswell.backends.documents.library import Desk, Library
 from groundswell.backends.egress.routes import Egress
 from groundswell.backends.egress.transport import client
@@ -190,6 +191,21 @@ async def test_a_site_is_crawled_below_the_address_and_no_further(room: Room) ->
     assert not any("/blog" in head or "GET /docs/private" in head for head in there.asked)
     found = await room.desk("collection:site").search("bowline")
     assert found[0].excerpt.source == f"{there.url}/docs/a.html"
+
+
+async def test_a_site_that_names_pages_without_end_is_left_at_a_limit_and_loses_none(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = room.site
+    for number in range(4):
+        there.page(f"/{number}.html", article(f"Page {number}", f"This is page {number} of them."))
+    there.page("/", article("Start", "Begin here.", *(f"{number}.html" for number in range(4))))
+    desk = room.desk(f"{there.url}/")
+    assert (await desk.fill("site")).pages == 5
+    monkeypatch.setattr(supply, "LINKS", 3)
+    filled = await desk.fill("site")
+    assert (filled.pages, filled.removed, filled.complete) == (5, 0, False)
+    assert sum("GET /3.html" in head for head in there.asked) == 1
 
 
 async def test_a_site_is_read_again_only_where_it_changed(room: Room) -> None:

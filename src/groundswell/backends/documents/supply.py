@@ -18,6 +18,7 @@ from groundswell.core.ports import Workers
 
 BATCH = 24  # files that one process reads at once
 READ_SECONDS = 60.0
+LINKS = 20_000  # of a site that are remembered: its pages may name others without end
 PAUSE_SECONDS = 0.5  # between two requests to a site, unless its robots.txt asks for more
 _NO_PAGES = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".css", ".js", ".zip", ".gz", ".pdf", ".ico", ".mp4", ".woff2")
 Tell = Callable[[str, int, int], None]
@@ -136,9 +137,15 @@ class Site:
             else:
                 yield fresh
             for link in links:
-                if link not in asked and self._within(link):
-                    asked.add(link)
-                    queue.append(link)
+                if link in asked or not self._within(link):
+                    continue
+                if len(asked) >= LINKS:
+                    account.complete = False
+                    break
+                asked.add(link)
+                queue.append(link)
+        if not account.complete:
+            account.seen.update(kept)  # what was not come to may be there all the same
 
     async def _one(self, url: str, before: Kept | None) -> tuple[Fresh | None, Sequence[str]]:
         await self._wait(url)
