@@ -191,3 +191,61 @@ def test_what_can_be_quoted_stands_word_for_word_in_its_passage() -> None:
     assert [span.kind for span in found] == ["sentence", "item", "item", "sentence", "sentence", "code", "row"]
     assert all(" ".join(span.text.split()) in " ".join(text.split()) for span in found)
     assert found[1].before == "Intro line:"
+
+
+REFERENCE = """\
+```
+pump_config:
+  # Certificate that the pump shows to clients, as a file in the
+  # folder of its settings; without one it makes its own at first start.
+  cert_file: <filename>
+
+  # Lowest pressure at which the pump starts by itself.
+  [ start_pressure: <number> | default = "1.8 bar" ]
+
+  # Words that must be said to open the valve. They are hashed with argon2
+  # before they are stored, and cannot be read back by anybody afterwards.
+  [ words: <secret> ]
+
+  # How the pump tells of a fault; see the page on faults for what each does.
+  [ alarm: <string> | default = "bell" ]
+
+  # Days between two services, after which a lamp on the lid of the pump is lit.
+  [ service_days: <number> | default = 90 ]
+```
+"""
+
+
+async def test_a_commented_reference_answers_with_the_comment_and_its_line() -> None:
+    answer = await ask("How are the words hashed?", passage(REFERENCE, "doc:manual/a.md#L1-L20"))
+    assert answer.text.startswith(
+        "Pump manual:\nWords that must be said to open the valve. They are hashed with argon2\nbefore they are stored"
+    )
+    assert "cert_file" not in answer.text
+    answer = await ask("What is the default start pressure of the pump?", passage(REFERENCE, "doc:manual/a.md#L1-L20"))
+    assert '[ start_pressure: <number> | default = "1.8 bar" ]' in answer.text
+
+
+def test_a_passage_that_was_cut_within_a_reference_is_still_one() -> None:
+    rest = REFERENCE.partition("cert_file: <filename>\n\n")[2]
+    texts = [span.text for span in spans(f"{rest}\nThe valve is closed by hand.")]
+    assert any(text.startswith("# Words that must be said") for text in texts)
+    assert texts[-1] == "The valve is closed by hand."
+
+
+def test_a_short_example_stays_whole() -> None:
+    (example,) = spans("```\n# once\npump start\n# and again\npump stop\n```")
+    assert example.kind == "code"
+    assert example.text.startswith("# once\npump start")
+
+
+async def test_what_leads_into_a_list_is_told_with_it_and_roles_of_a_markup_are_not() -> None:
+    text = "A {func}`~pump.check` takes three arguments:\n\n1. the pump,\n2. the valve, and\n3. the pressure.\n"
+    answer = await ask("How many arguments does a check take?", passage(text))
+    said = [claim.text for claim in answer.claims]
+    assert said == ["A `pump.check` takes three arguments:", "the pump,", "the valve, and", "the pressure."]
+
+
+async def test_what_an_answer_spares_need_not_stand_on_the_page() -> None:
+    text = "Send `SIGHUP` to the pump to reload its settings."
+    assert "SIGHUP" in (await ask("How do I reload the settings without restarting the pump?", passage(text))).text

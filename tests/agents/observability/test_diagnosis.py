@@ -467,6 +467,62 @@ async def test_the_incident_that_is_shipped_is_told_from_its_symptom_to_its_caus
     assert answer.dropped == 0
 
 
+def beside_a_killed_one(folder: Path, rests_on_it: bool = False) -> Path:
+    """`shop` is ready; `cart`, in its namespace and on its node, is killed for want of memory."""
+    backs_off = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 5m0s restarting failed container"}}
+    cart = pod(
+        "cart-5d4f-y",
+        "cart",
+        ready=False,
+        restarts=7,
+        state=backs_off,
+        last={"exitCode": 137, "reason": "OOMKilled"},
+        container={"resources": {"limits": {"memory": "64Mi"}}},
+    )
+    shop = deployment()
+    if rests_on_it:
+        app = {"name": "app", "env": [{"name": "CART", "value": "http://cart:8080"}]}
+        shop["spec"]["template"]["spec"] = {"containers": [app]}
+    return write(
+        folder,
+        {"shop-5d4f-x/logs.txt": log("INFO served\nINFO served")},
+        pods=[pod("shop-5d4f-x"), cart],
+        deployments=[shop, deployment("cart", ready=0)],
+        replicasets=[replica_set(), replica_set("cart")],
+        services=[service("shop", {"app": "shop"}), service("cart", {"app": "cart"})],
+        nodes=[node()],
+    )
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Why is the deployment shop in namespace demo slow?",
+        "shop takes ages to load since this morning, what is going on?",
+        "latency of shop went up, why?",
+    ],
+)
+async def test_what_is_slow_without_a_fault_of_its_own_is_not_answered_with_a_neighbours(
+    question: str, tmp_path: Path
+) -> None:
+    answer = await ask(beside_a_killed_one(tmp_path), question)
+    assert answer.text.startswith("No signs of trouble were seen: Deployment demo/shop has 1 of 1 replicas ready.")
+    before, _, after = answer.text.partition("Wrong elsewhere, and not seen to reach it:")
+    assert "cart" not in before
+    assert "Deployment demo/cart is killed for want of memory" in after
+    assert any("how fast Deployment demo/shop is" in each and "prometheus" in each for each in answer.missing)
+
+
+@pytest.mark.parametrize(
+    "question", ["why is shop slow?", "why does cart take ages?", "what is slow in namespace demo?"]
+)
+async def test_what_is_slow_by_its_own_fault_or_by_one_that_it_rests_on_is_told_that_one(
+    question: str, tmp_path: Path
+) -> None:
+    answer = await ask(beside_a_killed_one(tmp_path, rests_on_it=True), question)
+    assert answer.text.startswith("Deployment demo/cart is killed for want of memory")
+
+
 async def test_whether_one_thing_is_well_is_answered_for_that_thing() -> None:
     answer = await ask(SAMPLE, "is mooring healthy?")
     assert first(answer).startswith("Nothing is wrong here: Deployment harbour/mooring has 1 of 1")

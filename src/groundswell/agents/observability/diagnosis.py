@@ -30,6 +30,7 @@ class Hypothesis:
     score: float = 0.0
     alike: list[Finding] = field(default_factory=list[Finding])  # the same of other objects
     is_near: bool = True  # the question asks about it, or about what it explains
+    is_linked: bool = True  # and not merely about something in the same namespace
 
 
 @cache
@@ -186,8 +187,8 @@ def _weigh(world: World, hypothesis: Hypothesis, focus: Focus) -> None:
     near = max((focus.nearness(ref) for ref in concerned), default=0.0)
     hypothesis.is_near = not focus or near >= (0.6 if focus.doubts else 0.1)
     # what a question complains of is told of what it names: it says nothing for a neighbour in the same namespace
-    asked = not focus.objects or near > 0.25
-    fits = asked and any(focus.fits(each.cause) for each in (finding, *hypothesis.explains))
+    hypothesis.is_linked = not focus.objects or near > 0.25
+    fits = hypothesis.is_linked and any(focus.fits(each.cause) for each in (finding, *hypothesis.explains))
     hypothesis.score += near + (0.3 if fits else 0.0)
 
 
@@ -200,7 +201,7 @@ def _without_repeats(ranked: list[Hypothesis]) -> list[Hypothesis]:
         alike = shapes.get(_shape(each.finding))
         if same is not None:
             same.explains += [each.finding, *each.explains]
-        elif alike is not None and alike.is_near == each.is_near:
+        elif alike is not None and (alike.is_near, alike.is_linked) == (each.is_near, each.is_linked):
             alike.alike.append(each.finding)
             alike.explains += each.explains
         else:

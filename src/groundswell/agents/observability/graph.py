@@ -71,6 +71,9 @@ def _diagnosed(
         "findings": len(found),
     }
     measures = list(metrics.statements(numbers))
+    if focus.objects and focus.of_speed and not numbers:
+        source = "" if unmeasured else " (--source prometheus=URL names some)"
+        unmeasured = [*unmeasured, f"how fast {focus.named()} is: that takes metrics, and there are none{source}"]
     return report.written(world, ranked, found, focus, measures, unmeasured), understood
 
 

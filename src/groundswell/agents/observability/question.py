@@ -30,6 +30,10 @@ _KINDS = (*WORKLOADS, "Service", "Ingress", "Pod", "PersistentVolumeClaim", "Nod
 _UNNAMED = frozenset(
     {"Namespace", "ReplicaSet", "EndpointSlice", "Endpoints", "Lease", "Secret", "ServiceAccount", "Event"}
 )
+_SPEED = re.compile(
+    r"\b(?:slow(?:er|ly|ness)?|latenc\w*|sluggish\w*|lag(?:s|gy|ging)?|crawl(?:s|ing)?|unresponsive"
+    r"|tak(?:es?|ing) (?:so |too |very )?(?:long|ages|forever|minutes|seconds))\b"
+)
 _NAMES = 12  # of a question
 _SURE = frozenset({"web", "api", "db", "data", "test", "server", "client", "worker", "app", "default", "config"})
 # what people say, and the causes that it speaks of
@@ -72,6 +76,11 @@ class Focus:
     def names_logs(self) -> bool:
         """Whether it asks what a log says."""
         return re.search(r"\b(?:what|which|show|any)\b.{0,40}\b(?:logs?|errors?)\b|\blogs? of\b", self.text) is not None
+
+    @property
+    def of_speed(self) -> bool:
+        """Whether it complains of how fast something is, which objects, events and most logs do not tell."""
+        return _SPEED.search(self.text) is not None
 
     def __bool__(self) -> bool:
         return bool(self.namespaces or self.objects)

@@ -126,7 +126,9 @@ def written(
     """The answer before grounding, and the report that a loop could begin from."""
     writer = Writer(world)
     near = [each for each in ranked if each.is_near]
-    far = [each for each in ranked if not each.is_near]
+    if focus.of_speed and not measures and not any(each.is_linked for each in near):
+        near = []  # a neighbour's fault is no reason for being slow where nothing leads to it
+    far = [each for each in ranked if each not in near]
     told = list(facts(world, focus)) if focus or focus.kinds else []
     first = bool(told) and (wants_facts(focus) or bool(near and focus.names_logs))
     if first:
@@ -141,7 +143,8 @@ def written(
     for each in measures:
         writer.say(each)
     if far:
-        writer.block("Wrong elsewhere:" if not near else "Wrong, but not near to what was asked:", bullets=True)
+        apart = "Wrong elsewhere, and not seen to reach it:" if focus.objects and focus.of_speed else "Wrong elsewhere:"
+        writer.block(apart if not near else "Wrong, but not near to what was asked:", bullets=True)
         for each in far[:_SHOWN]:
             _like(writer, each)
     _harmless(writer, found, [each.finding for each in ranked])

@@ -19,7 +19,8 @@ _TOLD_AT_LENGTH = frozenset({"reason", "howto", "definition", "fact", "yesno"}) 
 ITEMS = 12  # of a list
 _MARKS = re.compile(r"\*\*|__|(?<!\w)[*](?=\w)|(?<=\w)[*](?!\w)")
 _LINK = re.compile(r"!?\[([^\]]*)\]\((?:[^()]|\([^)]*\))*\)")
-_ROLE = re.compile(r":[\w:+-]+:`~?([^`<]*?)(?:\s*<[^>]*>)?`")
+_ROLE = re.compile(r"(?::[\w:+-]+:|\{[\w:+.-]+\})`~?([^`<]*?)(?:\s*<[^>]*>)?`")
+_REMARK = re.compile(r"^[ \t]*(?:#|//|;|--)(?:[ \t]+|$)", re.MULTILINE)
 _BULLET = re.compile(r"^\s*(?:[-*+•]|\d+[.)])\s+")
 
 
@@ -89,12 +90,15 @@ def _claims(question: Asked, unit: Unit, passages: Sequence[Passage]) -> list[Cl
         whole = [
             each for each in around if each.group == _list_group(span, around, unit["span"]) and each.kind == "item"
         ]
-        return [_claim(each.text, passage) for each in whole[:ITEMS]]
+        lead = span.text if span.kind != "item" else span.before  # it says of what these are, and often how many
+        leads = [lead] if lead.rstrip("*_ ").endswith(":") and lead in passage.excerpt.text else []
+        return [_claim(each, passage) for each in [*leads, *(each.text for each in whole[:ITEMS])]]
     found = [_claim(span.text, passage)]
     follower = around[unit["span"] + 1] if unit["span"] + 1 < len(around) else None
     if follower is None:
         return found
-    if follower.kind == "code" and question["kind"] in ("howto", "command", "fact"):
+    leads_in = span.text.rstrip("*_ ").endswith(":")  # by itself it says nothing
+    if follower.kind == "code" and (leads_in or question["kind"] in ("howto", "command", "fact")):
         found.append(_claim(follower.text, passage))
     elif follower.kind == "sentence" and follower.group == span.group:
         says_more = any(term in content(follower.text) - content(span.text) for term in question["terms"])
@@ -147,6 +151,8 @@ def _cut(text: str) -> str:
 
 def _shown(text: str) -> str:
     """A quote without what is only markup."""
+    if _REMARK.match(text):  # line by line, as its comments break their sentences
+        return "\n".join(line.strip() for line in _REMARK.sub("", text).split("\n"))
     text = _BULLET.sub("", text)
     text = _ROLE.sub(lambda match: f"`{match.group(1).strip()}`", _LINK.sub(lambda match: match.group(1), text))
     text = _MARKS.sub("", text).replace("``", "`")

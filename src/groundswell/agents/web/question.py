@@ -11,7 +11,7 @@ _ASIDE = frozenset(
     """please tell know want would could need like find look show give explain describe say says said mean means thing
     way ways question answer anyone someone somebody people person one ones us our my your me kind sort exactly
     currently now today actually really lot many much long often far old big high get gets got use used using do does
-    work happen happens back per whole take takes there's what's according page pages
+    whether work happen happens back per whole take takes there's what's according page pages
     documentation docs document say information info""".split()  # noqa: SIM905
 )
 _SAYING = frozenset({"own", "without"})  # stop words that say something
@@ -114,6 +114,10 @@ _FOLLOWS = re.compile(
 _LATEST = re.compile(r"\b(?:latest|newest|current(?:ly)?|now|today|most recent)\b", re.IGNORECASE)
 
 
+_MANNER = re.compile(  # how it should be done: pages that say how seldom say what that spares
+    r"\bwithout (?:having to |needing to |the need to )?(?:\w+ing|\w+(?= it\b| them\b))\b(?: (?:it|them|anything))?",
+    re.IGNORECASE,
+)
 _PHRASAL = tuple(  # a verb whose second half stands behind its object, and the one word that pages have for it
     (re.compile(rf"\b(?:{first})(?:s|ed|ing)?\s((?:[\w'-]+\s){{0,4}}?){second}\b", re.IGNORECASE), verb)
     for first, second, verb in (
@@ -178,15 +182,19 @@ def asked(question: str, history: Sequence[Turn] = ()) -> Asked:
     )
 
 
+def _is_aside(word: str) -> bool:
+    return word in _ASIDE or (word.endswith("s") and word[:-1] in _ASIDE)
+
+
 def _terms(text: str, of_kind: frozenset[str]) -> list[str]:
     """The stems that carry the question, in order."""
     found: dict[str, None] = {}
-    text = _HOW.sub("how", text)
+    text = _MANNER.sub(" ", _HOW.sub("how", text))
     for pattern, verb in _PHRASAL:
         text = pattern.sub(rf"{verb} \1", text)
     for word in WORD.findall(re.sub(r"['\N{RIGHT SINGLE QUOTATION MARK}]s\b", "", text)):
         lower = word.lower()
-        if len(lower) < 2 or (lower in STOP and lower not in _SAYING) or lower in _ASIDE:
+        if len(lower) < 2 or (lower in STOP and lower not in _SAYING) or _is_aside(lower):
             continue
         found[stem(lower)] = None
     others = [term for term in found if term not in of_kind]

@@ -144,6 +144,8 @@ def _unit(
     score *= _constrained(question, frame, span)
     if span.text.rstrip("*_ ").endswith("?"):
         score *= 0.55  # a question is no answer
+    if _POINTS.search(span.text) and place + 1 == len(frame.spans):
+        score *= 0.55  # nor is what leads into something that is not here
     if span.kind == "code" and question["kind"] not in ("howto", "command"):
         score *= OF_CODE
     if question["kind"] in ("howto", "command") and place + 1 < len(frame.spans):
@@ -164,6 +166,9 @@ def _unit(
     )
 
 
+_POINTS = re.compile(
+    r"\b(?:like this|as follows|the following|following \w+|(?:an|for) example|this way|below)\W*:\W*$", re.I
+)
 OF_CODE = 0.92  # an example shows more than it says
 _TOKEN = re.compile(r"[\w.,-]*\w")
 _AMOUNT = re.compile(

@@ -13,10 +13,12 @@ _END = re.compile(r"(?<=[.!?])[\"')\]*_]*\s+(?=[\"'(\[*_`]?[A-Z0-9`])")
 _ABBREVIATED = re.compile(r"\b(?:e\.g|i\.e|etc|vs|approx|no|dr|mr|mrs|ms|st|inc|cf|fig)\.$", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"^\s*\.\. (?!(?:versionadded|versionchanged|deprecated)::)[\w:-]+")
 # of badges and links: it shows nothing to a reader
-_HIDDEN = re.compile(r"^\s*(?:\.\. \|[^|]+\| \w+::|\.\. _[^:]+:|:(?:target|alt|width|height|align|scale):)")
+_HIDDEN = re.compile(r"^\s*(?::{3,}|\.\. \|[^|]+\| \w+::|\.\. _[^:]+:|:(?:target|alt|width|height|align|scale):)")
 _CODE = re.compile(
     r"^\s*(?:[$>]\s|#\s|@\w|def |class |import |from \S+ import|return\b)|\w\(|[=;{}]\s*$|\s=\s|^\s*\w+=\S"
 )
+_COMMENT = re.compile(r"^\s*(?:#|//|;|--)\s+\S")
+_REMARKS, _LONG = 2, 420  # comments and characters from which a block is a reference of settings and no example
 _STEP = re.compile(r"^\s*\d+[.)]\s")
 
 
@@ -41,8 +43,8 @@ def spans(text: str, columns: str = "") -> list[Span]:
 
 
 def _blocks(lines: list[str]) -> Iterator[list[str]]:
-    block: list[str] = []
-    fence = False
+    fence = _begins_in_code(lines)
+    block: list[str] = ["```"] if fence else []
     for at, line in enumerate(lines):
         if _FENCE.match(line):
             if not fence and block:
@@ -70,6 +72,15 @@ def _blocks(lines: list[str]) -> Iterator[list[str]]:
         yield block
 
 
+def _begins_in_code(lines: list[str]) -> bool:
+    """Whether a passage was cut within a block of code: its first fence closes one that stands before it."""
+    fences = [at for at, line in enumerate(lines) if _FENCE.match(line)]
+    if len(fences) % 2 == 0 or lines[fences[0]].strip("`~ \t") != "":
+        return False
+    first = fences[0]
+    return first > 0 and lines[first - 1].strip() != "" and not "".join(lines[first + 1 : first + 2]).strip()
+
+
 def _lead(found: list[Span]) -> str:
     return found[-1].text if found else ""
 
@@ -78,7 +89,8 @@ def _of_block(block: list[str], number: int, lead: str, columns: str) -> Iterato
     if _FENCE.match(block[0]):
         body = "\n".join(line for line in block if not _FENCE.match(line))
         if body.strip():
-            yield Span(body[:1500], "code", lead, group=number)
+            remarks = list(_remarks(body, number)) if len(body) > _LONG else []
+            yield from remarks or [Span(body[:1500], "code", lead, group=number)]
     elif _ROW.match(block[0]):
         yield from _rows(block, number, lead, columns)
     elif _DIRECTIVE.match(block[0]) and len(block) == 1:
@@ -89,6 +101,23 @@ def _of_block(block: list[str], number: int, lead: str, columns: str) -> Iterato
         yield Span("\n".join(block)[:1500], "code", lead, group=number)
     else:
         yield from _sentences("\n".join(block), number, lead)
+
+
+def _remarks(body: str, number: int) -> Iterator[Span]:
+    """The comments of a block that is a commented reference, each with the line that it is about."""
+    found: list[list[str]] = []
+    within = False
+    for line in body.split("\n"):
+        if _COMMENT.match(line):
+            if not within:
+                found.append([])
+            found[-1].append(line)
+        elif within and line.strip():
+            found[-1].append(line)
+        within = _COMMENT.match(line) is not None
+    if len(found) >= _REMARKS:
+        for lines in found:
+            yield Span("\n".join(lines).strip()[:1500], "sentence", group=number)
 
 
 def _is_code(block: list[str]) -> bool:
