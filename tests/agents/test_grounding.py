@@ -145,6 +145,18 @@ def test_a_quote_cannot_leave_out_the_negation_around_it() -> None:
     assert not on("We never retry requests twice.", "Requests are retried.", "retry requests")
 
 
+def test_a_whole_sentence_of_the_evidence_is_never_its_opposite() -> None:
+    option = "`--no-compress` disables compression. By default, Zstandard and Gzip compression are enabled."
+    first = "`--no-compress` disables compression."
+    cache = "**The data directory must not be treated as a cache.** Its contents are **not** ephemeral, and stay."
+    assert on(option, first, first)
+    assert not on(option, "`--no-compress` enables compression.", first)
+    assert on(cache, "The data directory must not be treated as a cache.", cache[:52])
+    assert on(cache, "Its contents are not ephemeral, and stay.", "Its contents are **not** ephemeral, and stay.")
+    assert not on(cache, "The data directory must be treated as a cache.", cache[:52])
+    assert not on("Nobody says that the pods are ready.", "the pods are ready.", "the pods are ready.")
+
+
 def test_a_negation_of_something_else_does_no_harm() -> None:
     assert on("The cache is not used, and requests are retried.", "Requests are retried.")
     assert on("if not retry(x):\n    stop()", "`retry` is called in line 3.", "if not retry(x):", "repo:a.py#L3-L4")

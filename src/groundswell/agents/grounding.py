@@ -146,7 +146,7 @@ class Ground:
             start = _line_start(text, start - 1)
         while end < len(text) and _wraps(text, end + 1):
             end = _line_end(text, end + 1)
-        cut = max((m.end() for m in _SENTENCE.finditer(text, start, self.start)), default=start)
+        cut = max((m.end() for m in _SENTENCE.finditer(text, start, self.start + 1)), default=start)
         stop = _SENTENCE.search(text, max(self.end - 1, 0), end)
         return _WRAP.sub(" ", text[cut : stop.start() + 1 if stop else end])
 
@@ -158,7 +158,7 @@ class Ground:
         return "\n".join(self.evidence.text.split("\n")[max(0, first - _AROUND) : last + _AROUND + 1])
 
 
-_SENTENCE = re.compile(r"[.!?][\"')\]]*\s+(?=[A-Z0-9\"'(\[])")
+_SENTENCE = re.compile(r"[.!?][\"')\]*_]*\s+(?=[A-Z0-9\"'(\[*_`])")
 
 
 _WRAP = re.compile(r"(?<=[\w,-])[ \t]*\n[ \t]*(?=[a-z])")
@@ -221,6 +221,12 @@ def _lines(
     return frozenset({*range(first, last + 1), start})
 
 
+def _spoken(text: str) -> list[str]:
+    """The words and signs of a text in order, without its markup and the addresses of its links."""
+    bare = re.sub(r"\]\([^()\s]*\)|[*_]{1,2}(?=\W|$)", " ", text.lower())
+    return re.findall(r"[\w'\N{RIGHT SINGLE QUOTATION MARK}]+|[-+!<>=~\N{NOT EQUAL TO}]", bare)
+
+
 class Basis:
     """What one claim rests on, and whether that bears it."""
 
@@ -260,6 +266,9 @@ class Basis:
 
     def denied(self, *, supported: bool) -> str:
         """Whether what is cited says the opposite; an inference may deny what nothing there speaks of."""
+        said = _spoken(self.text)
+        if any(said == _spoken(ground.context) for ground in self.grounds if not ground.is_code):
+            return ""  # it is the whole sentence, word for word
         grounds = [ground for ground in self.grounds if supported or not ground.is_code]
         contexts = [(ground.context, ground.is_code) for ground in grounds]
         if contradicts(self.text, contexts, supported=supported):
