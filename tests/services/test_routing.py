@@ -125,6 +125,13 @@ async def test_a_follow_up_stays_with_its_thread_unless_it_clearly_leaves():
     assert (await chooser.choose(Asked(CODE, current="observability"))).agent == "coding"
 
 
+async def test_what_is_said_to_a_question_back_takes_no_time_however_long_it_is(http: httpx2.AsyncClient):
+    """It may be the name of an agent alone."""
+    thread = (await ended(http, "tell me a joke"))[0]["thread"]
+    assert (await route(http, "the web agent, please", thread=thread))["agent"] == "web"
+    await route(http, f"a{'-' * 100_000} b c", thread=thread)
+
+
 @pytest.mark.parametrize("current", OURS)
 async def test_a_follow_up_that_clearly_is_for_no_agent_is_asked_back_about(current: str):
     chooser = Chooser(installed(*OURS))

@@ -8,6 +8,7 @@ from groundswell.core.errors import Invalid
 from groundswell.core.records import Message, NewRun, Route, Run
 from groundswell.services.router.choice import Asked, Chooser, mentioned
 
+LONGEST_NAME = 100  # characters with what is said around it: on a long text the pattern takes for ever
 ONLY_A_NAME = re.compile(r"\W*(?:(?:the|use|ask)\W+)?([A-Za-z][\w-]*)(?:\W+(?:agent|one|please))*\W*")
 
 
@@ -25,8 +26,9 @@ async def routed(
     question = "\n".join(part.text for part in message.parts if part.kind == "text")
     name, rest = mentioned(question, agents)
     asked_back = earlier is not None and not earlier.agent
-    if asked_back and not name and (match := ONLY_A_NAME.fullmatch(question)) and match[1].lower() in agents:
-        name, rest = match[1].lower(), ""
+    if asked_back and not name and len(question) <= LONGEST_NAME:
+        match = ONLY_A_NAME.fullmatch(question)
+        name, rest = (match[1].lower(), "") if match and match[1].lower() in agents else ("", rest)
     if name:
         route = Route(agent=name, confidence=1.0, reason=f"the question names @{name}")
         return _without_mention(request, message, rest, earlier), route
