@@ -7,6 +7,7 @@ import pytest
 
 from groundswell.agents.web.graph import agent
 from groundswell.agents.web.question import asked
+from groundswell.agents.web.ranking import ranked
 from groundswell.agents.web.units import spans
 from groundswell.core.errors import Denied, NotFound, Unavailable
 from groundswell.core.records import Answer, Excerpt, Page, PageHit, Passage
@@ -249,3 +250,9 @@ async def test_what_leads_into_a_list_is_told_with_it_and_roles_of_a_markup_are_
 async def test_what_an_answer_spares_need_not_stand_on_the_page() -> None:
     text = "Send `SIGHUP` to the pump to reload its settings."
     assert "SIGHUP" in (await ask("How do I reload the settings without restarting the pump?", passage(text))).text
+
+
+def test_a_page_of_figures_without_end_takes_no_time_to_rank() -> None:
+    text = f"It holds {'0' * 15_000} litres. A tank holds 10 to 20 litres."
+    units = ranked(asked("How many litres does a tank of 15 litres hold?"), [passage(text)])
+    assert "A tank holds 10 to 20 litres." in [unit["text"] for unit in units]

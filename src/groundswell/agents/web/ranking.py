@@ -176,7 +176,7 @@ _AMOUNT = re.compile(
     r"hundred|thousand|million|billion|several|unlimited"
 )
 UNCOUNTED = 0.68
-_RANGE = re.compile(r"(\d+(?:\.\d+)?)\s?(?:%|[a-z]{1,3})?\s?(?:to|-|–|and)\s?(\d+(?:\.\d+)?)", re.IGNORECASE)
+_RANGE = re.compile(r"(?<!\d)(\d+(?:\.\d+)?)\s?(?:%|[a-z]{1,3})?\s?(?:to|-|–|and)\s?(\d+(?:\.\d+)?)", re.IGNORECASE)
 _BELOW = re.compile(r"\b(?:up to|less than|under|below|at most)\s(\d+(?:\.\d+)?)", re.IGNORECASE)
 _ABOVE = re.compile(
     r"\b(?:over|more than|above|at least|from)\s(\d+(?:\.\d+)?)(?!\s?\w*\s?(?:to|-|–)\s?\d)", re.IGNORECASE
