@@ -234,6 +234,24 @@ def test_a_passage_that_was_cut_within_a_reference_is_still_one() -> None:
     assert texts[-1] == "The valve is closed by hand."
 
 
+async def test_the_usage_of_a_program_answers_with_the_option_alone() -> None:
+    lines = [f"  -{letter}, --{name:<22}{said}" for letter, name, said in OPTIONS]
+    usage = "\n".join(["```", "Usage: pump [OPTIONS] [valve]", "", "Options:", *lines, "```"])
+    answer = await ask("How do I set the highest pressure?", passage(usage, "doc:manual/a.md#L1-L20"))
+    assert answer.claims[0].text.startswith("-p, --max-pressure")
+    assert "--dry-run" not in answer.claims[0].text
+
+
+OPTIONS = (
+    ("n", "dry-run", "Tell what would be pumped, and pump nothing at all"),
+    ("p", "max-pressure <bar>", "Set the highest pressure (default: none)"),
+    ("t", "threads <number>", "How many valves are opened at once (default: two)"),
+    ("c", "colour <when>", "When the lamp is lit in another colour (default: auto)"),
+    ("q", "quiet", "Say nothing but what is wrong, and end with its number"),
+    ("l", "log <file>", "Write what is done to a file beside the pump as well"),
+)
+
+
 def test_a_short_example_stays_whole() -> None:
     (example,) = spans("```\n# once\npump start\n# and again\npump stop\n```")
     assert example.kind == "code"

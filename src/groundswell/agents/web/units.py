@@ -18,6 +18,7 @@ _CODE = re.compile(
     r"^\s*(?:[$>]\s|#\s|@\w|def |class |import |from \S+ import|return\b)|\w\(|[=;{}]\s*$|\s=\s|^\s*\w+=\S"
 )
 _COMMENT = re.compile(r"^\s*(?:#|//|;|--)\s+\S")
+_OPTION = re.compile(r"^\s*(?:-\w,?\s+)?--[a-z][\w-]+")
 _REMARKS, _LONG = 2, 420  # comments and characters from which a block is a reference of settings and no example
 _STEP = re.compile(r"^\s*\d+[.)]\s")
 
@@ -89,8 +90,8 @@ def _of_block(block: list[str], number: int, lead: str, columns: str) -> Iterato
     if _FENCE.match(block[0]):
         body = "\n".join(line for line in block if not _FENCE.match(line))
         if body.strip():
-            remarks = list(_remarks(body, number)) if len(body) > _LONG else []
-            yield from remarks or [Span(body[:1500], "code", lead, group=number)]
+            parts = [*_remarks(body, number), *_options(body, number)] if len(body) > _LONG else []
+            yield from parts or [Span(body[:1500], "code", lead, group=number)]
     elif _ROW.match(block[0]):
         yield from _rows(block, number, lead, columns)
     elif _DIRECTIVE.match(block[0]) and len(block) == 1:
@@ -118,6 +119,23 @@ def _remarks(body: str, number: int) -> Iterator[Span]:
     if len(found) >= _REMARKS:
         for lines in found:
             yield Span("\n".join(lines).strip()[:1500], "sentence", group=number)
+
+
+def _options(body: str, number: int) -> Iterator[Span]:
+    """The options of a program's usage, each with what is said of it."""
+    found: list[list[str]] = []
+    within = False
+    for line in body.split("\n"):
+        if _OPTION.match(line):
+            found.append([line])
+            within = True
+        elif within and line.strip():
+            found[-1].append(line)
+        else:
+            within = False
+    if len(found) >= _REMARKS:
+        for lines in found:
+            yield Span("\n".join(lines).strip()[:1500], "item", group=number)
 
 
 def _is_code(block: list[str]) -> bool:
