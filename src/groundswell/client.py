@@ -380,6 +380,8 @@ def _refused(response: httpx2.Response) -> GroundswellError:
     known: dict[str, Any] = (
         body if isinstance(body, dict) else {"detail": response.text[:300] or response.reason_phrase}
     )
+    if isinstance(said := known.get("error"), dict):  # as OpenAI's clients read it
+        known = {"code": said.get("code") or f"http_{response.status_code}", "detail": said.get("message", "")}
     return from_problem(known, response.status_code)
 
 

@@ -46,7 +46,9 @@ def small_engine(live: Live, tmp_path: Path) -> Iterator[None]:
         mounts={"/tmp": "tmp"},
     )
     labels = {"app.kubernetes.io/name": "engine"}
+    ready = {"httpGet": {"path": "/health", "port": PORT}, "periodSeconds": 1}
     found = pod("engine", [container], [empty("tmp", "16Mi")], account="default", terminationGracePeriodSeconds=0)
+    found["spec"]["containers"][0]["readinessProbe"] = ready
     serving = {"selector": labels, "ports": [{"port": PORT, "targetPort": PORT}]}
     live.apply(
         bare,
@@ -65,8 +67,8 @@ def build(program: str, folder: Path) -> None:
     shutil.copy(engine.__file__, folder / "engine.py")
     shutil.copy(engine.weights(), folder / "weights.gguf")
     copied = [word for name in ("engine.py", "weights.gguf") for word in ("--copy", f"{name}:/opt/engine/{name}")]
-    words = ["image", "engine.tar", "--name", IMAGE, "--requirements", "requirements.txt", "--apt", "libgomp1", *copied]
-    subprocess.run([program, *words, "--user", "10001"], cwd=folder, check=True, timeout=600)
+    packed = ["--requirements", "requirements.txt", "--apt", "libstdc++6", *copied, "--user", "10001"]
+    subprocess.run([program, "image", "engine.tar", "--name", IMAGE, *packed], cwd=folder, check=True, timeout=600)
 
 
 def with_the_engine(tree: Path, profile: str) -> Path:

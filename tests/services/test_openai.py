@@ -16,6 +16,8 @@ import pytest
 
 from groundswell.backends.databases.relays import Relays
 from groundswell.backends.databases.runs import Accepted
+from groundswell.client import Client
+from groundswell.core.errors import GroundswellError
 from groundswell.core.records import Limits, Message, NewRun, Part, Route
 from groundswell.core.settings import load
 from groundswell.runtime.platform import Running
@@ -387,6 +389,15 @@ async def test_an_engine_that_refuses_is_an_error_and_the_run_failed(
     with pytest.raises(openai.UnprocessableEntityError, match="too hot"):
         await client.chat.completions.create(model="llm:planner", messages=messages, temperature=2)
     assert (await ended(http, (await latest(http))["id"]))["status"] == "failed"
+
+
+async def test_our_own_client_reads_the_error_too(modelled: Running, mouth: Mouth) -> None:
+    mouth.says = lambda body: Say(status=400, text="this is too hot")
+    assert modelled.instance is not None
+    async with Client(modelled.instance.url, modelled.base.local_key) as ours:
+        with pytest.raises(GroundswellError, match="too hot") as raised:
+            _ = [chunk async for chunk in ours.completion("llm:planner", [{"role": "user", "content": "hello"}])]
+    assert not raised.value.code.startswith("http_")
 
 
 async def test_the_command_line_lists_and_tests_models(modelled: Running, mouth: Mouth) -> None:

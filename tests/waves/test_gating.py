@@ -41,6 +41,21 @@ def test_what_could_not_be_tried_yet_is_told_and_closes_nothing() -> None:
     assert "w0.gpu-operator" in found.unproven["no node here has a GPU"]
 
 
+def test_what_rests_on_lines_that_are_not_due_yet_is_not_due_either() -> None:
+    place = profile(SINGLE)
+    cannot = {line: why for line, why in place.cannot.items() if line != "w2.*"}
+    cannot |= {f"w2.{name}": "no GPU" for name in ("gpu-scheduling", "gpu-placement", "gpu-models", "no-contention")}
+    with_models = place.model_copy(update={"must": (*place.must, "w2.*"), "cannot": cannot})
+    checks = tried(plan(), 2)
+    found = due(plan(), with_models, 2, proofs(checks), checks)
+    assert found.open, found.closing
+    assert {"w2.endpoints", "w2.vllm"} <= {line for lines in found.unproven.values() for line in lines}
+    checks = tried(plan(), ASKABLE)
+    made = proofs(checks, endpoints_answer="no model answers")
+    closing = due(plan(), with_models, ASKABLE, made, checks).closing
+    assert {"w2.endpoints", "w2.vllm"} <= {each.line for each in closing}
+
+
 def test_a_failed_line_closes_the_gate_of_every_wave_after_it() -> None:
     place = profile(SINGLE)
     for wave in (0, 1, 3, ASKABLE):

@@ -50,7 +50,7 @@ def due(ledger: Plan, place: Profile, wave: int, proofs: Mapping[str, Proof], ra
     closing: list[LineVerdict] = []
     unproven: dict[str, list[str]] = {}
     for line in _upto(ledger, found, wave):
-        checks = ledger.line(line.line).checks
+        checks = _behind(ledger, line.line)
         if line.status == "pass":
             passed.append(line)
         elif not line.required:
@@ -60,6 +60,12 @@ def due(ledger: Plan, place: Profile, wave: int, proofs: Mapping[str, Proof], ra
         else:
             closing.append(line)
     return Due(tuple(passed), tuple(closing), {reason: tuple(lines) for reason, lines in unproven.items()})
+
+
+def _behind(ledger: Plan, line: str) -> set[str]:
+    """The checks that a line rests on, by itself and by the lines that it rests on."""
+    found = ledger.line(line)
+    return {*found.checks, *(check for other in found.rests_on for check in _behind(ledger, other))}
 
 
 LATER = f"there is nothing to ask yet; due with wave {ASKABLE} at the latest"
