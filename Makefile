@@ -4,7 +4,7 @@ UV := .venv/bin/uv
 RUN := .venv/bin
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help up check test test-faults test-long test-manifests test-cluster test-cluster-full bench images setup setup-dev
+.PHONY: help up check test test-faults test-long test-manifests test-cluster test-cluster-full test-cluster-git bench images setup setup-dev
 
 help:       ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -35,7 +35,11 @@ test-cluster: setup-dev  ## on a real cluster; make test-cluster CLUSTER=kubecon
 	@$(CLUSTER_TESTS) -m "cluster and not long" $(ARGS)
 
 test-cluster-full: setup-dev  ## the same, and what takes longer; what was measured is kept in tests/cluster/last-full-run.json
-	@$(CLUSTER_TESTS) -m cluster --figures tests/cluster/last-full-run.json $(ARGS)
+	@$(CLUSTER_TESTS) -m "cluster and not through_git" --figures tests/cluster/last-full-run.json $(ARGS)
+	@$(MAKE) --no-print-directory test-cluster-git
+
+test-cluster-git: setup-dev  ## breaks pushed through Git to a real Argo CD; what was measured is kept in tests/cluster/last-git-run.json
+	@$(CLUSTER_TESTS) -m through_git --cluster-addons argocd --figures tests/cluster/last-git-run.json $(ARGS)
 
 bench: setup-dev  ## measure; results go to bench/results
 	@$(RUN)/python bench/run.py $(ARGS)
