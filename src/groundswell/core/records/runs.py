@@ -9,7 +9,6 @@ from pydantic import AfterValidator, Field, field_validator
 from groundswell.core.records.base import Record
 from groundswell.core.records.evidence import Claim, Ranked
 from groundswell.core.records.retention import PrunedPart, Tombstone
-from groundswell.core.texts import storable
 
 Status = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled", "exhausted"]
 ENDED: frozenset[str] = frozenset({"succeeded", "failed", "cancelled", "exhausted"})
@@ -30,7 +29,7 @@ class Part(Record):
     @classmethod
     def _storable(cls, value: str) -> str:
         """What is piped in may be anything; PostgreSQL stores no zero byte."""
-        return storable(value)
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}")  # half characters are refused, by whoever reads them
 
 
 class Message(Record):
