@@ -4,9 +4,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
+import re2
 from tests.backends.repos.conftest import Opened, make_repository
 
+from groundswell.backends.repos import matching
 from groundswell.backends.repos.repositories import Repositories
+from groundswell.backends.repos.trees import Entry, WorkTreeReader
 from groundswell.core.errors import ToolFailed, Unavailable
 from groundswell.testing import HashEmbedder
 
@@ -132,3 +135,11 @@ async def test_pattern_that_would_never_end_elsewhere_ends(opened: Opened) -> No
 async def test_globs_name_files(opened: Opened, glob: str, expected: int) -> None:
     repo = await opened(FILES)
     assert len(await repo.files(glob=glob)) == expected
+
+
+def test_patterns_leave_no_memory_behind(tmp_path: Path) -> None:
+    """Each makes tables of the texts it was tried on, megabytes of them; the library would keep the last 128."""
+    (tmp_path / "a.txt").write_text("ebb and flood")
+    for number in range(5):
+        matching.grep_batch(WorkTreeReader(str(tmp_path)), [Entry("a.txt", "")], f"flood|{number}", 5, 100)
+    assert re2._Regexp._make.cache_info().currsize <= 1

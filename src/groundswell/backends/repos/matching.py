@@ -50,6 +50,7 @@ def grep_batch(reader: Reader, entries: Sequence[Entry], pattern: str, limit: in
 
 
 def _compiled(pattern: str) -> Any:
+    re2.purge()  # else it keeps 128 of them, each with up to `_MEMORY` of what it made of texts
     options = re2.Options()
     options.log_errors = False
     options.max_mem = _MEMORY
