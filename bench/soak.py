@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -60,12 +61,14 @@ soaker = Agent(name="soaker", description="Four steps.", intents=("soak",), tool
 """
 
 
-def pss(root: psutil.Process) -> int:
-    """Bytes of a process and all below it, each shared page counted once."""
-    total = 0
+def pss(root: psutil.Process) -> Counter[str]:
+    """Bytes of a process and all below it, each shared page counted once, by what they are."""
+    total = Counter[str]()
     for process in [root, *root.children(recursive=True)]:
         try:
-            total += process.memory_full_info().pss
+            words = " ".join(process.cmdline())
+            known = (name for name in ("postgres", "shard_host", "multiprocessing") if name in words)
+            total["platform" if process == root else next(known, "other")] += process.memory_full_info().pss
         except psutil.Error:  # it has just ended
             continue
     return total
@@ -121,6 +124,7 @@ async def soaked(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
     process = started(folder, arguments.retention)
     samples: list[dict[str, float]] = []
+    held = Counter[str]()
     ended = {"succeeded": 0, "other": 0, "refused": 0}
     try:
         there = await reachable(folder, process)
@@ -150,14 +154,16 @@ async def soaked(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
                     next_sample += SAMPLE_SECONDS
                     held = await asyncio.to_thread(pss, root)
                     data = await asyncio.to_thread(size, folder / "data")
-                    samples.append({"minute": round(now / 60, 3), "pss": held, "data": data})
+                    samples.append({"minute": round(now / 60, 3), "pss": held.total(), "data": data})
                 await asyncio.sleep(0.02)
         ages = await ages_of_runs(there)
     finally:
         process.terminate()
         process.wait(30)
     overdue = sum(age > arguments.retention * 60 + LATE_SECONDS for age in ages)
-    return {"samples": samples, "ended": ended, "asked": asked, "runs_left": len(ages), "runs_overdue": overdue}
+    return {"samples": samples, "ended": ended, "asked": asked, "runs_left": len(ages), "runs_overdue": overdue} | {
+        "pss_at_the_end": dict(held)
+    }
 
 
 async def ages_of_runs(there: dict[str, Any]) -> list[float]:
