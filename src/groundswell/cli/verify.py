@@ -73,13 +73,13 @@ def verify(
         report = asyncio.run(_verified(here(context), ledger, waves, profile, named(sample or []), drills=drills))
         found, changed = {line.line: line for line in report.lines}, []
     _written(report, ledger, waves, json_file, junit)
-    if json_file != "-" and beside:
-        others = [_read(file) for file in beside]
-        places = [(report.profile.name, found)]
-        places += [(other.profile.name, judged_again(ledger, other)[0]) for other in others]
-        side_by_side(ledger, waves, places)
-    elif json_file != "-":
-        show(ledger, waves, found, {proof.check: proof for proof in report.proofs})
+    if json_file != "-":
+        if beside:
+            others = map(_read, beside)
+            rest = [(other.profile.name, judged_again(ledger, other)[0]) for other in others]
+            side_by_side(ledger, waves, [(report.profile.name, found), *rest])
+        else:
+            show(ledger, waves, found, {proof.check: proof for proof in report.proofs})
         for line in changed:
             aside(f"the report says otherwise about {line} than its measurements do", "bad")
     raise typer.Exit(exits.FAILED if owed(ledger, waves, found) or changed else exits.ANSWERED)

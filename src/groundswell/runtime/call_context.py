@@ -74,7 +74,7 @@ class CallContext:
     deadline: float
     progress: Callable[[str, int, int], None]
     origin: str = ""
-    opened: "RunRepo" = field(default_factory=lambda: RunRepo())
+    opened: RunRepo = field(default_factory=RunRepo)
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list[Callable[[], Awaitable[None]]])
     allows: Callable[[str], None] = _nowhere
     grant: Grant = field(default_factory=lambda: Grant(agent="", tenant=""))  # which grants nothing

@@ -220,7 +220,7 @@ class ToolCalls:
         arguments = tool.arguments.model_validate(place.ask.arguments)
         values = {name: getattr(arguments, name) for name in type(arguments).model_fields}
         if doubtful and not (tool.repeatable and tool.probe is None):
-            found = await _probed(tool, context, values, "was begun and never answered")
+            found = await _probed(tool, context, values, f"{tool.name} was begun and never answered")
             if found is not None:
                 return result_of(tool.returns.dump_python(found, mode="json"), tool.bytes, context.origin)
         since = datetime.now(UTC)
@@ -233,7 +233,7 @@ class ToolCalls:
                 if tool.effect == "read" or error.code in OUTAGES or not _may_have_happened(error):
                     raise
                 context.deadline = time.monotonic() + tool.seconds  # for the look alone
-                value = await _probed(tool, context, values, error.message)
+                value = await _probed(tool, context, values, f"{tool.name} broke off ({error.message})")
                 if value is None:
                     raise
         except GroundswellError as error:
@@ -293,9 +293,8 @@ class OutcomeUnknown(Exception):
     """Nobody can say whether an effect happened; the text says what to look at."""
 
 
-async def _probed(tool: Tool, context: CallContext, values: dict[str, Any], why: str) -> Any:
+async def _probed(tool: Tool, context: CallContext, values: dict[str, Any], told: str) -> Any:
     """What an effect's probe finds: its value, or None where it did not happen. Raises OutcomeUnknown."""
-    told = why if why.startswith(tool.name) else f"{tool.name} {why}"
     if tool.probe is None:
         raise OutcomeUnknown(f"{told}; look whether it happened: {tool.summary}")
     try:
